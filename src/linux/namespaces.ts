@@ -1,0 +1,120 @@
+import { Worker } from 'node:worker_threads';
+import { BerthError } from '../base/errors.ts';
+
+export type ThreadCall =
+  | {
+      readonly op: 'pin';
+      /** Where each new namespace is pinned: a file that is made, in a folder that exists. */
+      readonly paths: { readonly net?: string; readonly ipc?: string; readonly uts?: string };
+      readonly hostname?: string;
+    }
+  | { readonly op: 'unpin'; readonly path: string }
+  | {
+      readonly op: 'mount';
+      readonly source: string;
+      readonly target: string;
+      readonly type: string | null;
+      readonly flags: number;
+      readonly data: string | null;
+      /** The working directory for relative names in `data`. */
+      readonly folder?: string;
+    }
+  | { readonly op: 'unmount'; readonly target: string };
+
+export interface ThreadRequest {
+  readonly id: number;
+  readonly call: ThreadCall;
+}
+
+export interface ThreadAnswer {
+  readonly id: number;
+  readonly error?: { readonly message: string; readonly code: string | undefined };
+}
+
+interface Pending {
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+  readonly timer: NodeJS.Timeout;
+}
+
+const CALL_DEADLINE_MS = 10_000;
+
+/** A failure of a call in the thread, with the system's error name. */
+class ThreadError extends Error {
+  readonly code: string | undefined;
+
+  constructor(message: string, code: string | undefined) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/**
+ * Makes namespaces and mounts in a thread of its own: 0.6 ms instead of a process's 6. The thread starts with the first
+ * call; one that does not answer is given up and replaced, so that it blocks nobody after it.
+ */
+export class NamespaceThread implements AsyncDisposable {
+  #worker: Worker | undefined;
+  #nextId = 1;
+  readonly #pending = new Map<number, Pending>();
+
+  /**
+   * Performs the call.
+   * @throws Error with the system's error name in `code`; BerthError DeadlineExceeded after 10 s
+   */
+  call(call: ThreadCall): Promise<void> {
+    const worker = (this.#worker ??= this.#start());
+    const id = this.#nextId++;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const timer = setTimeout(() => this.#giveUp(worker, call), CALL_DEADLINE_MS);
+    this.#pending.set(id, { resolve, reject, timer });
+    worker.ref();
+    worker.postMessage({ id, call } satisfies ThreadRequest);
+    return promise;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#worker?.terminate();
+  }
+
+  #start(): Worker {
+    const worker = new Worker(new URL('./namespaces.worker.ts', import.meta.url), {
+      resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 2 },
+    });
+    worker.unref();
+    worker.on('message', (answer: ThreadAnswer) => this.#onAnswer(worker, answer));
+    worker.on('error', (error: Error) => this.#failAll(worker, error));
+    return worker;
+  }
+
+  #onAnswer(worker: Worker, { id, error }: ThreadAnswer): void {
+    const pending = this.#pending.get(id);
+    if (pending === undefined) return;
+    this.#pending.delete(id);
+    clearTimeout(pending.timer);
+    if (this.#pending.size === 0) worker.unref();
+    if (error === undefined) pending.resolve();
+    else pending.reject(new ThreadError(error.message, error.code));
+  }
+
+  #giveUp(worker: Worker, call: ThreadCall): void {
+    const what = call.op === 'mount' || call.op === 'unmount' ? `${call.op} "${call.target}"` : call.op;
+    this.#failAll(
+      worker,
+      new BerthError(
+        'DeadlineExceeded',
+        `Cannot finish ${what}: the kernel did not answer within ${CALL_DEADLINE_MS} ms`,
+      ),
+    );
+  }
+
+  #failAll(worker: Worker, error: Error): void {
+    if (this.#worker === worker) this.#worker = undefined;
+    worker.unref();
+    for (const pending of this.#pending.values()) {
+      clearTimeout(pending.timer);
+      pending.reject(error);
+    }
+    this.#pending.clear();
+  }
+}
