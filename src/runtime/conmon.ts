@@ -1,0 +1,215 @@
+import { constants, existsSync, readFileSync, readdirSync } from 'node:fs';
+import { mkdir, open, readFile, stat } from 'node:fs/promises';
+import type { ChildProcess } from 'node:child_process';
+import { dirname } from 'node:path';
+import type { Readable } from 'node:stream';
+import { setTimeout as sleepFor } from 'node:timers/promises';
+import { abortError } from '../base/abort.ts';
+import { BerthError, isMissing, messageOf } from '../base/errors.ts';
+import type { ProcessIdentity } from '../base/process-identity.ts';
+import type { RunProcesses } from '../engine/container/state.ts';
+import { runtimeIdOf } from '../engine/container/state.ts';
+import type { ExitFile, RunRef, StartFailure } from '../engine/ports.ts';
+import type { Children } from '../linux/children.ts';
+import { identify } from '../linux/process.ts';
+import type { Monitor, MonitorOrder } from './monitor.ts';
+import type { OciCli } from './oci-cli.ts';
+import { tidyMessage } from './oci-cli.ts';
+import type { RunFolders } from './run-folder.ts';
+
+/** What conmon writes to its sync pipe: one line of JSON. @see conmon src/parent_pipe_fd.c */
+interface SyncMessage {
+  readonly pid: number;
+  readonly message?: string;
+}
+
+const SYNC_FD = 3;
+const REOPEN_WITHIN_MS = 2_000;
+
+/** conmon as the monitor, one process per run. */
+export class Conmon implements Monitor {
+  readonly #path: string;
+  readonly #children: Children;
+  readonly #cli: OciCli;
+  readonly #folders: RunFolders;
+  readonly #bootId: string;
+
+  constructor(path: string, parts: { children: Children; cli: OciCli; folders: RunFolders; bootId: string }) {
+    this.#path = path;
+    this.#children = parts.children;
+    this.#cli = parts.cli;
+    this.#folders = parts.folders;
+    this.#bootId = parts.bootId;
+  }
+
+  async create(
+    order: MonitorOrder,
+    { deadlineMs, signal }: { readonly deadlineMs: number; readonly signal: AbortSignal },
+  ): Promise<RunProcesses | StartFailure> {
+    await mkdir(dirname(order.logPath), { recursive: true, mode: 0o700 });
+    const child = this.#spawn(order);
+    const sync = child.stdio[SYNC_FD] as Readable;
+    try {
+      const said = await firstLine(child, sync, deadlineMs, signal);
+      if (said.pid <= 0) return failureOf(said.message ?? '');
+      return await this.#processesOf(order.run, child, said.pid);
+    } catch (error) {
+      child.kill('SIGKILL'); // takes the runtime's create with it, by PDEATHSIG
+      throw error;
+    } finally {
+      sync.destroy();
+      child.unref();
+    }
+  }
+
+  async readExit(run: RunRef): Promise<ExitFile | undefined> {
+    const file = this.#folders.exitFileOf(run);
+    try {
+      const text = await readFile(file, 'utf8');
+      // The time of the change and not of the writing: it is renamed into place. conmon writes -1 when it cannot tell.
+      const { ctimeMs } = await stat(file);
+      const code = Number(text);
+      return { code: code < 0 ? 255 : code, at: Math.round(ctimeMs) };
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw error;
+    }
+  }
+
+  findProcess(run: RunRef): ProcessIdentity | undefined {
+    const folder = this.#folders.pathOf(run);
+    for (const entry of readdirSync('/proc')) {
+      const pid = Number(entry);
+      if (!Number.isNaN(pid) && isMonitorOf(pid, folder)) return identify(this.#bootId, pid);
+    }
+    return undefined;
+  }
+
+  async reopenLog(run: RunRef, logPath: string): Promise<void> {
+    const folder = dirname(logPath);
+    if (!existsSync(folder)) {
+      throw new BerthError('NotFound', `Cannot reopen log "${logPath}": its folder is gone`);
+    }
+    if (existsSync(logPath)) {
+      throw new BerthError('WrongState', `Cannot reopen log "${logPath}": move the old one away first, or it is lost`);
+    }
+    await writeFifo(`${this.#folders.pathOf(run)}/ctl`, '2 0 0\n');
+    const end = performance.now() + REOPEN_WITHIN_MS;
+    while (!existsSync(logPath)) {
+      if (performance.now() > end) {
+        throw new BerthError('DeadlineExceeded', `Cannot reopen log "${logPath}": the monitor did not make it`);
+      }
+      await sleepFor(1);
+    }
+  }
+
+  /**
+   * `--sync`: one process instead of two, and its pid is known at once. Its working directory is the run's folder,
+   * because it leaves a file named "oom" in it. An exit file and a complete log do not wait for the disk.
+   */
+  #spawn(order: MonitorOrder): ChildProcess {
+    const { run, folder } = order;
+    const id = runtimeIdOf(run.containerId, run.number);
+    const child = this.#children.spawn(
+      this.#path,
+      [
+        ...['--sync', '--full-attach', '--no-sync-log'],
+        ...['--cid', id, '--cuuid', id, '--name', order.name],
+        ...['--runtime', this.#cli.path, ...this.#cli.globalFlags.map((flag) => `--runtime-arg=${flag}`)],
+        ...['--bundle', folder, '--container-pidfile', `${folder}/pid`],
+        ...['--exit-dir', this.#folders.exits, '--log-path', `k8s-file:${order.logPath}`],
+        ...(order.hasTerminal ? ['--terminal'] : []),
+        ...(order.hasStdin ? ['--stdin'] : []),
+      ],
+      {
+        stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+        env: { _OCI_SYNCPIPE: String(SYNC_FD) },
+        cwd: folder,
+        detached: true,
+      },
+    );
+    return child;
+  }
+
+  async #processesOf(run: RunRef, child: ChildProcess, pid: number): Promise<RunProcesses> {
+    const init = identify(this.#bootId, pid);
+    const monitor = child.pid === undefined ? undefined : identify(this.#bootId, child.pid);
+    if (init === undefined || monitor === undefined) {
+      throw new BerthError('Internal', `Cannot find process ${pid}: it ended before its program was let go`);
+    }
+    const processes = { init, monitor };
+    await this.#folders.writeProcesses(run, processes);
+    return processes;
+  }
+}
+
+/** Resolves with what it says first. Its end without a word, the deadline and the abort are errors. */
+async function firstLine(
+  child: ChildProcess,
+  sync: Readable,
+  deadlineMs: number,
+  signal: AbortSignal,
+): Promise<SyncMessage> {
+  const { promise, resolve, reject } = Promise.withResolvers<SyncMessage>();
+  let text = '';
+  sync.on('data', (data: Buffer) => {
+    text += data.toString('utf8');
+    if (!text.includes('\n')) return;
+    try {
+      resolve(JSON.parse(text) as SyncMessage);
+    } catch (error) {
+      reject(new BerthError('Internal', `Cannot read what the monitor says: "${text}"`, { cause: error }));
+    }
+  });
+  sync.once('error', reject);
+  child.once('error', (error) => {
+    const message = `Cannot start monitor "${child.spawnfile}": ${messageOf(error)}`;
+    reject(new BerthError('Unavailable', message, { cause: error }));
+  });
+  sync.once('end', () =>
+    reject(new BerthError('Internal', 'Cannot make the container: its monitor ended without a word')),
+  );
+  const late = `Cannot make the container: the runtime did not answer within ${deadlineMs} ms`;
+  const timer = setTimeout(() => reject(new BerthError('DeadlineExceeded', late)), deadlineMs);
+  const onAbort = (): void => reject(abortError(signal));
+  if (signal.aborted) onAbort();
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/** crun's words, as `crun create` gives them. @see crun src/libcrun/container.c, the exec lookup */
+function failureOf(words: string): StartFailure {
+  const message = tidyMessage(words);
+  if (/not found in \$PATH|executable file .* not found/.test(message)) return { exitCode: 127, message };
+  if (/open executable: .*(not permitted|[Pp]ermission denied)|[Pp]ermission denied/.test(message)) {
+    return { exitCode: 126, message };
+  }
+  if (/open executable|No such file or directory/.test(message) && message.includes('open executable')) {
+    return { exitCode: 127, message };
+  }
+  return { exitCode: 128, message };
+}
+
+function isMonitorOf(pid: number, folder: string): boolean {
+  try {
+    const args = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    return args[args.indexOf('--bundle') + 1] === folder && args.includes('--exit-dir');
+  } catch {
+    return false; // it has ended in the meantime
+  }
+}
+
+/** Never waits for a reader: the monitor may be gone. */
+async function writeFifo(path: string, text: string): Promise<void> {
+  const file = await open(path, constants.O_WRONLY | constants.O_NONBLOCK);
+  try {
+    await file.write(text);
+  } finally {
+    await file.close();
+  }
+}

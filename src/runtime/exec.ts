@@ -1,0 +1,250 @@
+import type { ChildProcess } from 'node:child_process';
+import { existsSync, readFileSync, readlinkSync } from 'node:fs';
+import { rm, writeFile } from 'node:fs/promises';
+import { setTimeout as sleepFor } from 'node:timers/promises';
+import { BerthError, messageOf } from '../base/errors.ts';
+import type { ProcessIdentity } from '../base/process-identity.ts';
+import type { ExecPlan, ExecProcess, OutputChunk } from '../engine/ports.ts';
+import type { Cgroup } from '../linux/cgroup.ts';
+import type { Children } from '../linux/children.ts';
+import { Pidfd, identify, readStat } from '../linux/process.ts';
+import { OutputQueue } from './exec-output.ts';
+import type { OciCli } from './oci-cli.ts';
+import { tidyMessage } from './oci-cli.ts';
+import type { OciProcess } from './oci-spec.ts';
+
+/** After the command's end its output is read for this long, if a child of it keeps the pipe open. */
+const DRAIN_MS = 2_000;
+const START_DEADLINE_MS = 30_000;
+
+export interface ExecParts {
+  readonly children: Children;
+  readonly cli: OciCli;
+  readonly bootId: string;
+  readonly cgroupMode: 'v1' | 'hybrid' | 'v2';
+}
+
+export interface ExecOrder {
+  readonly runtimeId: string;
+  readonly runFolder: string;
+  /** The container's. */
+  readonly cgroup: Cgroup;
+  readonly plan: ExecPlan;
+  readonly process: OciProcess;
+}
+
+/** An exec with what `why` wants to know of it. */
+export interface StartedExec extends ExecProcess {
+  readonly id: string;
+  /** The command has ended, and its output is still being read. */
+  readonly isDraining: boolean;
+  /** The command's end of its output, as /proc/PID/fd shows it: `socket:[4711]`. */
+  readonly outputLinks: readonly string[];
+}
+
+/**
+ * Runs a command in a container with the runtime's exec, whose standard streams are ours. Resolves when the command
+ * runs: the runtime has written its pid then.
+ * @throws BerthError InvalidArgument when it cannot be run; DeadlineExceeded; Cancelled
+ */
+export async function startExec(parts: ExecParts, order: ExecOrder, signal: AbortSignal): Promise<StartedExec> {
+  const { plan, runFolder } = order;
+  const processFile = `${runFolder}/exec-${plan.id}.json`;
+  const pidFile = `${runFolder}/exec-${plan.id}.pid`;
+  await writeFile(processFile, JSON.stringify(order.process), { mode: 0o600 });
+  const own = execCgroup(order.cgroup, plan.id);
+  if (parts.cgroupMode === 'v2') own.make();
+  const cgroupFlag = parts.cgroupMode === 'v2' ? ['--cgroup', execCgroupName(plan.id)] : [];
+  const verb = ['exec', ...cgroupFlag, '--process', processFile, '--pid-file', pidFile, order.runtimeId];
+  const child = parts.children.spawn(parts.cli.path, parts.cli.arguments(...verb), {
+    stdio: [plan.hasStdin ? 'pipe' : 'ignore', 'pipe', 'pipe'],
+    detached: true,
+  });
+  const exec = new DirectExec(parts, order, child, own);
+  try {
+    const pid = await exec.untilRunning(pidFile, signal);
+    exec.identified(pid);
+    return exec;
+  } catch (error) {
+    await exec.kill();
+    throw error;
+  } finally {
+    await Promise.all([processFile, pidFile].map((file) => rm(file, { force: true })));
+  }
+}
+
+function execCgroupName(id: string): string {
+  return `exec-${id.slice(0, 12)}`;
+}
+
+function execCgroup(container: Cgroup, id: string): Cgroup {
+  return container.child(execCgroupName(id));
+}
+
+/** Ends an exec that an earlier daemon started, and all that it started. */
+export function killExec(parts: ExecParts, container: Cgroup, id: string, identity: ProcessIdentity): void {
+  killTree(parts, container, execCgroup(container, id), identity);
+}
+
+class DirectExec implements StartedExec {
+  readonly id: string;
+  readonly output: AsyncIterable<OutputChunk>;
+  readonly ended: Promise<{ readonly code: number; readonly isOutputCut: boolean }>;
+  outputLinks: readonly string[] = [];
+  isDraining = false;
+  #identity: ProcessIdentity | undefined;
+  readonly #parts: ExecParts;
+  readonly #order: ExecOrder;
+  readonly #child: ChildProcess;
+  readonly #own: Cgroup;
+  readonly #exit: Promise<number>;
+  readonly #queue: OutputQueue;
+
+  constructor(parts: ExecParts, order: ExecOrder, child: ChildProcess, own: Cgroup) {
+    this.id = order.plan.id;
+    this.#parts = parts;
+    this.#order = order;
+    this.#child = child;
+    this.#own = own;
+    this.#queue = new OutputQueue(child);
+    this.output = this.#queue;
+    child.stdin?.on('error', () => undefined); // the command does not read its input
+    this.#exit = new Promise((resolve, reject) => {
+      child.once('exit', (code, signal) => resolve(code ?? (signal === null ? 255 : 137)));
+      child.once('error', (error) => {
+        const message = `Cannot start "${parts.cli.path}": ${messageOf(error)}`;
+        reject(new BerthError('Unavailable', message, { cause: error }));
+      });
+    });
+    this.ended = this.#untilEnded();
+    this.ended.catch(() => undefined);
+  }
+
+  get identity(): ProcessIdentity {
+    return this.#identity ?? { bootId: this.#parts.bootId, pid: 0, startTime: 0 };
+  }
+
+  async untilRunning(pidFile: string, signal: AbortSignal): Promise<number> {
+    let hasExited = false;
+    const exited = this.#exit.finally(() => {
+      hasExited = true;
+    });
+    exited.catch(() => undefined);
+    const end = performance.now() + START_DEADLINE_MS;
+    for (;;) {
+      const pid = readPid(pidFile);
+      if (pid !== undefined) return pid;
+      if (hasExited) throw await this.#failure(await exited);
+      if (signal.aborted)
+        throw new BerthError('Cancelled', 'Cannot run the command: its container ended or the caller gave up');
+      if (performance.now() > end) {
+        throw new BerthError(
+          'DeadlineExceeded',
+          `Cannot run the command: the runtime did not answer within ${START_DEADLINE_MS} ms`,
+        );
+      }
+      await Promise.race([sleepFor(1), exited.catch(() => undefined)]);
+    }
+  }
+
+  /** It may have ended already: then there is nothing left to signal, and its code comes all the same. */
+  identified(pid: number): void {
+    this.#identity = identify(this.#parts.bootId, pid);
+    this.outputLinks = [1, 2].flatMap((fd) => linkOf(`/proc/${this.#child.pid ?? 0}/fd/${fd}`));
+    if (this.#parts.cgroupMode === 'hybrid' && this.#identity !== undefined) this.#gather(this.#identity);
+  }
+
+  write(data: Uint8Array): Promise<void> {
+    const { stdin } = this.#child;
+    if (stdin === null || stdin.destroyed) return Promise.resolve();
+    return new Promise((resolve) => void stdin.write(data, () => resolve()));
+  }
+
+  closeInput(): void {
+    this.#child.stdin?.end();
+  }
+
+  signal(number: number): boolean {
+    const { bootId } = this.#parts;
+    using pidfd = this.#identity === undefined ? undefined : Pidfd.open(this.#identity, bootId);
+    return pidfd?.signal(number) ?? false;
+  }
+
+  kill(): Promise<void> {
+    if (this.#identity === undefined) this.#child.kill('SIGKILL');
+    else killTree(this.#parts, this.#order.cgroup, this.#own, this.#identity);
+    return Promise.resolve();
+  }
+
+  /** Its process is moved, and what it has started by now; what it starts from here on is born there. */
+  #gather(identity: ProcessIdentity): void {
+    this.#own.make();
+    this.#own.add(identity.pid);
+    for (const pid of relativesOf(identity, this.#order.cgroup)) this.#own.add(pid);
+  }
+
+  async #failure(code: number): Promise<BerthError> {
+    const words = tidyMessage(await this.#queue.tailOfStderr(DRAIN_MS));
+    const isRequest = /executable file|open executable|not found|[Pp]ermission denied|No such file/.test(words);
+    return new BerthError(
+      isRequest ? 'InvalidArgument' : 'Internal',
+      `Cannot run the command (code ${code}): ${words}`,
+    );
+  }
+
+  async #untilEnded(): Promise<{ readonly code: number; readonly isOutputCut: boolean }> {
+    const code = await this.#exit;
+    this.isDraining = true;
+    const isOutputCut = !(await this.#queue.drained(DRAIN_MS));
+    this.isDraining = false;
+    this.#child.stdin?.destroy();
+    try {
+      this.#own.remove();
+    } catch {
+      // a child of it lives on in the container, and so does its cgroup, which goes with the container's
+    }
+    return { code, isOutputCut };
+  }
+}
+
+/** SIGKILL to the process and all that it started, as far as the host can tell what that is. */
+function killTree(parts: ExecParts, container: Cgroup, own: Cgroup, identity: ProcessIdentity): void {
+  const { bootId } = parts;
+  const relatives = own.exists && parts.cgroupMode === 'v2' ? [] : relativesOf(identity, container);
+  own.kill(bootId);
+  const members = [identity, ...relatives.map((pid) => identify(bootId, pid)).filter((found) => found !== undefined)];
+  for (const member of members) {
+    using pidfd = Pidfd.open(member, bootId);
+    pidfd?.signal(9);
+  }
+}
+
+/** Those of the container's processes that descend from this one, or are in its session. */
+function relativesOf({ pid }: ProcessIdentity, container: Cgroup): number[] {
+  const session = readStat(pid)?.session;
+  const stats = new Map(container.pids().map((each) => [each, readStat(each)]));
+  const isRelative = (each: number): boolean => {
+    for (let at = each, steps = 0; steps < stats.size; steps += 1) {
+      const stat = stats.get(at);
+      if (stat === undefined) return false;
+      if (stat.parent === pid || (session !== undefined && stat.session === session)) return true;
+      at = stat.parent;
+    }
+    return false;
+  };
+  return [...stats.keys()].filter((each) => each !== pid && isRelative(each));
+}
+
+function readPid(file: string): number | undefined {
+  if (!existsSync(file)) return undefined;
+  const pid = Number(readFileSync(file, 'utf8'));
+  return pid > 0 ? pid : undefined; // it is being written
+}
+
+function linkOf(path: string): string[] {
+  try {
+    return [readlinkSync(path)];
+  } catch {
+    return []; // it has ended
+  }
+}

@@ -1,0 +1,52 @@
+import type { Clock } from '../base/clock.ts';
+import type { Runtime } from '../engine/ports.ts';
+import type { CgroupLayout } from '../linux/cgroup-layout.ts';
+import type { Children } from '../linux/children.ts';
+import type { NamespaceThread } from '../linux/namespaces.ts';
+import type { Outside } from '../linux/outside.ts';
+import type { ProcessWatch } from '../linux/process-watch.ts';
+import { Conmon } from './conmon.ts';
+import { readHostAbilities } from './host.ts';
+import { OciCli } from './oci-cli.ts';
+import { createOciRuntime } from './oci-runtime.ts';
+import { RunMemory } from './parts.ts';
+import { RunFolders } from './run-folder.ts';
+
+export { PinnedNamespaces } from './namespaces.ts';
+
+export interface OciRuntimeOptions {
+  /** The name that requests use: `crun`. */
+  readonly handler: string;
+  readonly runtimePath: string;
+  readonly monitorPath: string;
+  /** On a tmpfs: `/run/berth`. */
+  readonly runRoot: string;
+  /** `/berth`. */
+  readonly cgroupParent: string;
+  readonly clock: Clock;
+  readonly children: Children;
+  readonly processes: ProcessWatch;
+  readonly thread: NamespaceThread;
+  readonly outside: Outside;
+  readonly layout: CgroupLayout;
+}
+
+/** Versions of crun whose exec FIFO was tried: one byte lets the program go. The others are started by their own verb. */
+const KNOWN_FIFO = /^crun version 1\.(8\.1|14\.1|21)$/;
+
+/** @throws BerthError Unavailable when the runtime's program cannot be run */
+export async function openOciRuntime(options: OciRuntimeOptions): Promise<Runtime> {
+  const { clock, children, runRoot } = options;
+  const cli = new OciCli(children, options.runtimePath, `${runRoot}/${options.handler}`);
+  const folders = new RunFolders(runRoot);
+  const monitor = new Conmon(options.monitorPath, { children, cli, folders, bootId: clock.bootId });
+  return createOciRuntime(options.handler, {
+    ...options,
+    cli,
+    folders,
+    monitor,
+    host: readHostAbilities(options.layout),
+    hasKnownFifo: KNOWN_FIFO.test(await cli.version()),
+    memory: new RunMemory(),
+  });
+}

@@ -1,0 +1,35 @@
+import type { ProcessIdentity } from '../base/process-identity.ts';
+import type { RunProcesses } from '../engine/container/state.ts';
+import type { ExitFile, RunRef, StartFailure } from '../engine/ports.ts';
+
+/** What a monitor is told of a run. */
+export interface MonitorOrder {
+  readonly run: RunRef;
+  /** The bundle and the monitor's own files; short, as sockets are made in it. */
+  readonly folder: string;
+  readonly name: string;
+  readonly logPath: string;
+  readonly hasTerminal: boolean;
+  readonly hasStdin: boolean;
+}
+
+/** Supervises one run: owns its standard streams and its log, writes how it ended, and outlives the daemon. */
+export interface Monitor {
+  /**
+   * Starts a monitor, which makes the runtime object under itself.
+   * @throws BerthError DeadlineExceeded, Cancelled (nothing of it is left running), Unavailable (it cannot be started)
+   */
+  create(
+    order: MonitorOrder,
+    options: { readonly deadlineMs: number; readonly signal: AbortSignal },
+  ): Promise<RunProcesses | StartFailure>;
+  /** Undefined until the run has ended and its log is complete. */
+  readExit(run: RunRef): Promise<ExitFile | undefined>;
+  /** The monitor of a run by the process list, for a daemon that lost what it knew. */
+  findProcess(run: RunRef): ProcessIdentity | undefined;
+  /**
+   * Goes on in a new log file. Resolves when it exists.
+   * @throws BerthError NotFound when the log's folder is gone: the monitor is left alone then, as it would die of it
+   */
+  reopenLog(run: RunRef, logPath: string): Promise<void>;
+}

@@ -1,0 +1,70 @@
+import { readFile } from 'node:fs/promises';
+import { BerthError } from '../base/errors.ts';
+import type { Children, RunResult } from '../linux/children.ts';
+
+/** Calls an OCI runtime's command line. Every call has a deadline that ends in SIGKILL. */
+export class OciCli {
+  readonly path: string;
+  readonly #children: Children;
+  readonly #stateRoot: string;
+
+  /** @param stateRoot where the runtime keeps its own state, on a tmpfs */
+  constructor(children: Children, path: string, stateRoot: string) {
+    this.#children = children;
+    this.path = path;
+    this.#stateRoot = stateRoot;
+  }
+
+  /** The flags that every call must give. @param verb with its own flags and arguments */
+  arguments(...verb: readonly string[]): string[] {
+    return [...this.globalFlags, ...verb];
+  }
+
+  get globalFlags(): readonly string[] {
+    return ['--root', this.#stateRoot, '--cgroup-manager', 'cgroupfs'];
+  }
+
+  /** Where the runtime keeps what it knows of a container. */
+  stateFolder(runtimeId: string): string {
+    return `${this.#stateRoot}/${runtimeId}`;
+  }
+
+  /** First line of `--version`: `crun version 1.8.1`. */
+  async version(): Promise<string> {
+    const { stdout } = await this.#children.run(this.path, ['--version'], { deadlineMs: 5_000 });
+    return stdout.split('\n')[0] ?? '';
+  }
+
+  /** @throws BerthError Internal with the runtime's own words when it fails; DeadlineExceeded; Unavailable */
+  async call(verb: readonly string[], deadlineMs: number): Promise<RunResult> {
+    const result = await this.#children.run(this.path, this.arguments(...verb), { deadlineMs });
+    if (result.code === 0) return result;
+    throw new BerthError('Internal', `Cannot ${verb.join(' ')} with ${this.path}: ${tidyMessage(result.stderr)}`);
+  }
+
+  /** Deleting what the runtime does not know succeeds. */
+  async delete(runtimeId: string, deadlineMs: number): Promise<void> {
+    const verb = ['delete', '--force', runtimeId];
+    const { code, stderr } = await this.#children.run(this.path, this.arguments(...verb), { deadlineMs });
+    if (code === 0 || /does not exist|No such file or directory/.test(stderr)) return;
+    throw new BerthError('Internal', `Cannot delete ${runtimeId} with ${this.path}: ${tidyMessage(stderr)}`);
+  }
+
+  /** Whether the runtime knows the container at all. */
+  async knows(runtimeId: string): Promise<boolean> {
+    return readFile(`${this.stateFolder(runtimeId)}/status`).then(
+      () => true,
+      () => false,
+    );
+  }
+}
+
+/** crun puts a time before its messages and repeats the level; nothing of that helps. */
+export function tidyMessage(stderr: string): string {
+  const lines = stderr
+    .split('\n')
+    .map((line) => line.replace(/^\S+ \[?(?:conmon|crun)\]?:?\s*/, '').replace(/^(?:\d{4}-\d{2}-\d{2}T\S+:\s*)/, ''))
+    .map((line) => line.trim())
+    .filter(Boolean);
+  return lines.join('; ') || 'it gave no reason';
+}

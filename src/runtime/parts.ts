@@ -1,0 +1,90 @@
+import type { Clock } from '../base/clock.ts';
+import type { ProcessIdentity } from '../base/process-identity.ts';
+import { runtimeIdOf } from '../engine/container/state.ts';
+import type { RunRef } from '../engine/ports.ts';
+import { Cgroup } from '../linux/cgroup.ts';
+import type { CgroupLayout } from '../linux/cgroup-layout.ts';
+import type { Children } from '../linux/children.ts';
+import type { NamespaceThread } from '../linux/namespaces.ts';
+import type { Outside } from '../linux/outside.ts';
+import type { ProcessWatch } from '../linux/process-watch.ts';
+import type { StartedExec } from './exec.ts';
+import { Gate } from './gate.ts';
+import type { Monitor } from './monitor.ts';
+import type { OciCli } from './oci-cli.ts';
+import type { HostAbilities } from './oci-spec.ts';
+import type { RunFolders } from './run-folder.ts';
+
+/** What the runtime's verbs work with. */
+export interface RuntimeParts {
+  readonly clock: Clock;
+  readonly children: Children;
+  readonly processes: ProcessWatch;
+  readonly thread: NamespaceThread;
+  readonly outside: Outside;
+  readonly cli: OciCli;
+  readonly monitor: Monitor;
+  readonly folders: RunFolders;
+  readonly layout: CgroupLayout;
+  readonly host: HostAbilities;
+  /** Below which every container has its cgroup: `/berth`. */
+  readonly cgroupParent: string;
+  /** The exec FIFO of this runtime's version may be written directly. */
+  readonly hasKnownFifo: boolean;
+  readonly memory: RunMemory;
+}
+
+/** What is known of runs for as long as the daemon lives. All of it can be done without. */
+export class RunMemory {
+  readonly #gates = new Map<string, Gate>();
+  readonly #execs = new Map<string, Set<StartedExec>>();
+  readonly #guards = new Map<string, readonly ProcessIdentity[]>();
+
+  gateOf(run: RunRef): Gate {
+    const key = keyOf(run);
+    const known = this.#gates.get(key);
+    if (known !== undefined) return known;
+    const gate = new Gate();
+    this.#gates.set(key, gate);
+    return gate;
+  }
+
+  execsOf(run: RunRef): ReadonlySet<StartedExec> {
+    return this.#execs.get(keyOf(run)) ?? new Set();
+  }
+
+  addExec(run: RunRef, exec: StartedExec): void {
+    const key = keyOf(run);
+    const execs = this.#execs.get(key) ?? new Set();
+    this.#execs.set(key, execs.add(exec));
+    void exec.ended
+      .catch(() => undefined)
+      .then(() => {
+        execs.delete(exec);
+        if (execs.size === 0) this.#execs.delete(key);
+      });
+  }
+
+  addGuard(run: RunRef, identity: ProcessIdentity): void {
+    this.#guards.set(keyOf(run), [...this.guardsOf(run), identity]);
+  }
+
+  /** The guards that this daemon has armed for the run. */
+  guardsOf(run: RunRef): readonly ProcessIdentity[] {
+    return this.#guards.get(keyOf(run)) ?? [];
+  }
+
+  forget(run: RunRef): void {
+    this.#gates.delete(keyOf(run));
+    this.#guards.delete(keyOf(run));
+  }
+}
+
+function keyOf({ containerId, number }: RunRef): string {
+  return runtimeIdOf(containerId, number);
+}
+
+/** A run's cgroup. Its name stays the container's id: a successor run takes the same place when the last one is gone. */
+export function cgroupOf({ layout, cgroupParent }: Pick<RuntimeParts, 'layout' | 'cgroupParent'>, run: RunRef): Cgroup {
+  return new Cgroup(layout, `${cgroupParent}/${run.containerId}`);
+}

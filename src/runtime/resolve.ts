@@ -1,0 +1,54 @@
+import { BerthError } from '../base/errors.ts';
+import type { MountRequest, Rlimit } from '../engine/container/spec.ts';
+import type { Resolved, ResolveRequest } from '../engine/ports.ts';
+import type { Outside } from '../linux/outside.ts';
+import { readInRoot } from '../linux/rooted.ts';
+import { containerCapabilities } from './capabilities.ts';
+import { RLIMIT_NAMES } from './host.ts';
+import type { HostAbilities } from './oci-spec.ts';
+import { resolveUser } from './users.ts';
+
+/**
+ * Finds what a request names on the host and in the image. Everything that can never work is refused here.
+ * @throws BerthError InvalidArgument naming the field; DeadlineExceeded for a mount source that does not answer
+ */
+export async function resolveRequest(
+  parts: { readonly outside: Outside; readonly host: HostAbilities },
+  request: ResolveRequest,
+): Promise<Resolved> {
+  containerCapabilities(request.security, parts.host.bounding);
+  for (const [index, rlimit] of request.rlimits.entries()) checkRlimit(rlimit, `rlimits[${index}]`);
+  const user = resolveUser(request.userName, (path) => readInRoot(request.rootfs, path));
+  const mounts = await Promise.all(
+    request.mounts.map((mount, index) => resolveMount(parts.outside, mount, `mounts[${index}].source`, request.signal)),
+  );
+  return { user, mounts };
+}
+
+/** With its links resolved now: what is mounted later is what was looked at. */
+async function resolveMount(
+  outside: Outside,
+  mount: MountRequest,
+  field: string,
+  signal: AbortSignal | undefined,
+): Promise<MountRequest> {
+  if (mount.kind !== 'bind') return mount;
+  const found = await outside.look(mount.source, signal);
+  if (found === undefined) {
+    throw new BerthError('InvalidArgument', `Cannot mount "${mount.source}": there is nothing at this path`, { field });
+  }
+  return { ...mount, source: found.path };
+}
+
+function checkRlimit({ name, soft, hard }: Rlimit, field: string): void {
+  if (!RLIMIT_NAMES.includes(name)) {
+    throw new BerthError('InvalidArgument', `Cannot set limit "${name}": must be one of ${RLIMIT_NAMES.join(', ')}`, {
+      field,
+    });
+  }
+  if (soft > hard) {
+    throw new BerthError('InvalidArgument', `Cannot set limit "${name}": soft ${soft} is above hard ${hard}`, {
+      field,
+    });
+  }
+}
