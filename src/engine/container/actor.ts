@@ -1,0 +1,183 @@
+import { abortError } from '../../base/abort.ts';
+import { BerthError } from '../../base/errors.ts';
+import { Mailbox } from '../../base/mailbox.ts';
+import type { NewEvent } from '../journal.ts';
+import type { EngineParts } from '../parts.ts';
+import type { RunRef } from '../ports.ts';
+import type { SandboxActor } from '../sandbox/actor.ts';
+import type { Step } from '../steps.ts';
+import type { ContainerSpec } from './spec.ts';
+import type { ContainerRow, ContainerState } from './state.ts';
+import type { StopOperation } from './stop-operation.ts';
+
+/** What the container is busy with, for `berth why`. */
+export interface Progress {
+  readonly step: Step;
+  /** Boottime in ms. */
+  readonly since: number;
+}
+
+interface Waiter {
+  readonly accepts: (state: ContainerState) => boolean;
+  readonly resolve: (state: ContainerState) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** What a commit changes. */
+export interface Commit {
+  readonly state: ContainerState;
+  readonly runs?: number;
+  readonly events?: readonly (Pick<NewEvent, 'type' | 'body'> & { readonly run?: number })[];
+}
+
+/**
+ * One container: its state, and the mailbox in which every decision about it is taken. Work that takes long runs
+ * outside the mailbox and comes back to it to commit what it found.
+ */
+export class ContainerActor {
+  readonly spec: ContainerSpec;
+  readonly sandbox: SandboxActor;
+  readonly mailbox = new Mailbox();
+  readonly #parts: EngineParts;
+  #row: ContainerRow;
+  #isGone = false;
+  readonly #waiters = new Set<Waiter>();
+  readonly #progress = new Set<Progress>();
+
+  readonly #recovery: PromiseWithResolvers<void> | undefined;
+  /** Its recovery takes long; nothing is known to be wrong with it. */
+  isQuarantined = false;
+  /** Ends the start in progress; only a stop does that. */
+  startAbort: AbortController | undefined;
+  stop: StopOperation | undefined;
+  /** The cleaning of the last run, while it is going on. It never rejects. */
+  cleaning: Promise<void> | undefined;
+  /** Aborts when the current run has exited. */
+  runOver = new AbortController();
+
+  /** @param origin `saved`: an earlier daemon made it, so recovery has to see to it before a verb may */
+  constructor(row: ContainerRow, sandbox: SandboxActor, parts: EngineParts, origin: 'new' | 'saved') {
+    this.#recovery = origin === 'saved' ? Promise.withResolvers() : undefined;
+    this.#row = row;
+    this.spec = row.spec;
+    this.sandbox = sandbox;
+    this.#parts = parts;
+  }
+
+  get id(): string {
+    return this.spec.id;
+  }
+
+  get row(): ContainerRow {
+    return this.#row;
+  }
+
+  get state(): ContainerState {
+    return this.#row.state;
+  }
+
+  /** It was removed: nothing can be done with it any more. */
+  get isGone(): boolean {
+    return this.#isGone;
+  }
+
+  /** The oldest step that has not ended. */
+  get progress(): Progress | undefined {
+    return this.#progress.values().next().value;
+  }
+
+  /** Resolves when recovery knows what became of it; at once for one that this daemon made. */
+  async untilRecovered(): Promise<void> {
+    await this.#recovery?.promise;
+  }
+
+  endRecovery(): void {
+    this.isQuarantined = false;
+    this.#recovery?.resolve();
+  }
+
+  run(number: number): RunRef {
+    return { containerId: this.id, number };
+  }
+
+  /** Saved, then assigned, then published, in one turn of the event loop. */
+  commit(step: Step, { state, runs, events = [] }: Commit): void {
+    const row: ContainerRow = { ...this.#row, state, runs: runs ?? this.#row.runs };
+    this.#parts.failpoints.hitSync(`${step}.before`);
+    this.#parts.journal.record(
+      { containers: [row] },
+      events.map((event): NewEvent => ({ ...event, container: this.id, sandbox: this.spec.sandboxId })),
+    );
+    this.#parts.failpoints.hitSync(`${step}.after`);
+    this.#row = row;
+    this.#tell();
+  }
+
+  /** Like `commit`, for the last one: the row goes, and everybody who waits hears of it. */
+  commitRemoval(step: Step, event: Pick<NewEvent, 'type' | 'body'>): void {
+    this.#parts.failpoints.hitSync(`${step}.before`);
+    this.#parts.journal.record({ removed: { containers: [this.id] } }, [
+      { ...event, container: this.id, sandbox: this.spec.sandboxId },
+    ]);
+    this.#parts.failpoints.hitSync(`${step}.after`);
+    this.#isGone = true;
+    const waiters = [...this.#waiters];
+    this.#waiters.clear();
+    for (const waiter of waiters) waiter.reject(goneError(this.spec.name));
+  }
+
+  /** Runs one step of long work: named for `why`, with a failpoint on either side. */
+  async step<T>(step: Step, work: () => T | Promise<T>): Promise<T> {
+    const progress: Progress = { step, since: this.#parts.clock.now() };
+    this.#progress.add(progress);
+    try {
+      await this.#parts.failpoints.hit(`${step}.before`);
+      const result = await work();
+      await this.#parts.failpoints.hit(`${step}.after`);
+      return result;
+    } finally {
+      this.#progress.delete(progress);
+    }
+  }
+
+  /** Like `step`, for work that must not give up its turn of the event loop. */
+  stepSync<T>(step: Step, work: () => T): T {
+    this.#parts.failpoints.hitSync(`${step}.before`);
+    const result = work();
+    this.#parts.failpoints.hitSync(`${step}.after`);
+    return result;
+  }
+
+  /**
+   * Resolves with the first state that is accepted, which may be the present one.
+   * @throws BerthError NotFound when the container is removed first; Cancelled when `signal` aborts
+   */
+  async until(accepts: (state: ContainerState) => boolean, signal?: AbortSignal): Promise<ContainerState> {
+    if (this.#isGone) throw goneError(this.spec.name);
+    if (accepts(this.state)) return this.state;
+    const { promise, resolve, reject } = Promise.withResolvers<ContainerState>();
+    const waiter: Waiter = { accepts, resolve, reject };
+    const onAbort = (): void => reject(abortError(signal as AbortSignal));
+    if (signal?.aborted === true) onAbort();
+    signal?.addEventListener('abort', onAbort, { once: true });
+    this.#waiters.add(waiter);
+    try {
+      return await promise;
+    } finally {
+      this.#waiters.delete(waiter);
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+
+  #tell(): void {
+    for (const waiter of this.#waiters) {
+      if (!waiter.accepts(this.state)) continue;
+      this.#waiters.delete(waiter);
+      waiter.resolve(this.state);
+    }
+  }
+}
+
+function goneError(name: string): BerthError {
+  return new BerthError('NotFound', `Cannot find container "${name}": it was removed`);
+}

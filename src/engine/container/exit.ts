@@ -1,0 +1,160 @@
+import { messageOf } from '../../base/errors.ts';
+import { signalName } from '../../base/signals.ts';
+import { detach, detached } from '../detach.ts';
+import type { EngineParts } from '../parts.ts';
+import { runtimeOf } from '../parts.ts';
+import type { RunRef, RunWatch } from '../ports.ts';
+import type { ContainerActor } from './actor.ts';
+import { cleanRun } from './clean.ts';
+import { hasOwnPidNamespace } from './spec.ts';
+import { currentRun } from './state.ts';
+import type { ExitCause, ExitRecord, LiveRun, RunProcesses, StartingRun } from './state.ts';
+import type { ExitFact } from './witness.ts';
+import { witnessExit, witnessLog } from './witness.ts';
+
+const FENCE_RETRY_MS = 20;
+const LAST_FENCE_RETRY_MS = 10_000;
+
+/** Waits for the end of a run and sees to all that follows from it. It never rejects. */
+export async function followRun(
+  actor: ContainerActor,
+  parts: EngineParts,
+  run: RunRef,
+  processes: RunProcesses,
+  watch: RunWatch,
+): Promise<void> {
+  const runtime = runtimeOf(parts, actor.spec);
+  const fact = await witnessExit(watch, {
+    clock: parts.clock,
+    onLostMonitor: () => onLostMonitor(actor, parts, run),
+  });
+  // Processes that share a PID namespace with others outlive PID 1; its end is the end of the container all the same.
+  if (!hasOwnPidNamespace(actor.spec)) runtime.killAll(run);
+  const told = await actor.mailbox.run(() => tellExit(actor, parts, run, fact));
+  const finishing = finish(actor, parts, run, processes, watch, told?.log ?? 'cut');
+  actor.cleaning = detached(parts.log, 'cleaning', finishing);
+}
+
+/** Its log first, as the cleaning removes what it is read from. */
+async function finish(
+  actor: ContainerActor,
+  parts: EngineParts,
+  run: RunRef,
+  processes: RunProcesses,
+  watch: RunWatch,
+  told: ExitRecord['log'],
+): Promise<void> {
+  const log = told === 'pending' ? await actor.step('exit.log', () => witnessLog(watch, parts.clock)) : told;
+  if (log !== told) await actor.mailbox.run(() => tellLog(actor, run, log));
+  if (log === 'cut') runtimeOf(parts, actor.spec).killMonitor(processes.monitor);
+  watch[Symbol.dispose]();
+  await cleanRun(actor, parts, run);
+}
+
+function onLostMonitor(actor: ContainerActor, parts: EngineParts, run: RunRef): void {
+  const isFenced = parts.settings.lostMonitor === 'stop';
+  parts.log.error('monitor of a container died', { container: actor.id, run: run.number, isFenced });
+  const body = { warning: 'monitor-lost', isFenced };
+  const telling = actor.mailbox.run(() =>
+    actor.commit('exit.save', { state: actor.state, events: [{ type: 'container.warning', run: run.number, body }] }),
+  );
+  detach(parts.log, 'warning', telling);
+  if (isFenced) detach(parts.log, 'fence', fence(actor, parts, run));
+}
+
+/** A run without a monitor has no log and no exit file, and a second one must never run beside it. */
+async function fence(actor: ContainerActor, parts: EngineParts, run: RunRef): Promise<void> {
+  const over = AbortSignal.any([actor.runOver.signal, parts.shutdown]);
+  for (let wait = FENCE_RETRY_MS; !over.aborted; wait = Math.min(wait * 2, LAST_FENCE_RETRY_MS)) {
+    try {
+      runtimeOf(parts, actor.spec).killAll(run);
+    } catch (error) {
+      parts.log.error('container without a monitor could not be killed', {
+        container: actor.id,
+        error: messageOf(error),
+      });
+    }
+    await parts.clock.sleep(wait, over);
+  }
+}
+
+/** Undefined when the state has gone on without this run, which recovery may have done. */
+function tellExit(actor: ContainerActor, parts: EngineParts, run: RunRef, fact: ExitFact): ExitRecord | undefined {
+  const current = currentRun(actor.state);
+  if (current?.number !== run.number) return undefined;
+  const oomKills = runtimeOf(parts, actor.spec).oomKills(run) ?? 0;
+  const exit = exitRecord(run.number, current, fact, oomKills, parts.settings.lostMonitor === 'stop');
+  commitExit(actor, exit, oomKills > 0 && !exit.isOom ? oomKills : 0);
+  return exit;
+}
+
+/** Makes it the state: `exited` is visible from here on, whatever the cleaning does. */
+export function commitExit(actor: ContainerActor, exit: ExitRecord, childOoms = 0): void {
+  const oom = { type: 'container.oom' as const, run: exit.run, body: { kills: childOoms } };
+  actor.commit('exit.save', {
+    state: { phase: 'exited', exit, isCleaned: false },
+    events: [...(childOoms > 0 ? [oom] : []), { type: 'container.exited', run: exit.run, body: { exit } }],
+  });
+  actor.startAbort = undefined;
+  actor.runOver.abort();
+}
+
+function tellLog(actor: ContainerActor, run: RunRef, log: 'complete' | 'cut'): void {
+  const { state } = actor;
+  if (state.phase !== 'exited' || state.exit.run !== run.number) return;
+  actor.commit('exit.save', {
+    state: { ...state, exit: { ...state.exit, log } },
+    events: [{ type: 'container.log', run: run.number, body: { log } }],
+  });
+}
+
+/** Puts together what was seen of the end and what was going on. Pure: tested as a table. */
+export function exitRecord(
+  run: number,
+  current: StartingRun | LiveRun,
+  fact: ExitFact,
+  oomKills: number,
+  isFencing: boolean,
+): ExitRecord {
+  const { stop } = current;
+  const kill = 'kill' in current ? current.kill : undefined;
+  const startedAt = 'startedAt' in current ? current.startedAt : current.releasedAt;
+  const isKilled = fact.signal === 9;
+  const isOom = isKilled && oomKills > 0 && stop?.phase !== 'killing' && kill === undefined && !fact.isMonitorLost;
+  const wasStopping = stop !== undefined && stop.phase !== 'sending';
+  const cause: ExitCause = isOom
+    ? 'oom'
+    : fact.isMonitorLost && isFencing
+      ? 'monitor-lost'
+      : wasStopping || (stop !== undefined && isKilled)
+        ? stop.cause
+        : kill !== undefined && isKilled
+          ? 'kill'
+          : 'self';
+  const asker = cause === 'kill' ? kill : cause === stop?.cause ? stop : undefined;
+  const signal = fact.signal === undefined ? undefined : signalName(fact.signal);
+  return {
+    run,
+    code: fact.code ?? 255,
+    isCodeKnown: fact.code !== undefined,
+    ...(signal === undefined ? {} : { signal }),
+    ...(fact.isSignalDerived ? { isSignalDerived: true } : {}),
+    isOom,
+    cause,
+    ...(asker === undefined ? {} : { requester: asker.requester }),
+    ...(asker?.reason === undefined ? {} : { reason: asker.reason }),
+    ...(stop === undefined
+      ? {}
+      : {
+          stop: {
+            signal: stop.signal,
+            delivery: stop.delivery ?? 'none',
+            isEscalated: stop.phase === 'killing',
+          },
+        }),
+    ...(startedAt === undefined ? {} : { startedAt }),
+    exitedAt: fact.at,
+    witness: fact.witness,
+    log: fact.log,
+  };
+}

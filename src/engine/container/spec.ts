@@ -1,0 +1,150 @@
+import type { SignalName } from '../../base/signals.ts';
+
+/** Who asks, for the timeline and the exit record: `cli (uid 0, pid 4711)`, `recovery`. */
+export type Requester = string;
+
+/** What a door asks for. Everything left out is taken from the image or from the engine's settings. */
+export interface ContainerRequest {
+  readonly name?: string;
+  /** An image name or id, or a unique prefix of an id. */
+  readonly image: string;
+  /** Replaces the image's entrypoint, and its command with it. */
+  readonly entrypoint?: readonly string[];
+  /** Replaces the image's command. */
+  readonly command?: readonly string[];
+  /** `KEY=value`; later ones win over earlier ones and over the image's. */
+  readonly env?: readonly string[];
+  readonly cwd?: string;
+  /** `user`, `user:group`, `uid`, `uid:gid`; names are looked up in the image. */
+  readonly user?: string;
+  readonly hasTerminal?: boolean;
+  readonly hasStdin?: boolean;
+  readonly mounts?: readonly MountRequest[];
+  readonly resources?: Resources;
+  readonly security?: SecurityRequest;
+  readonly rlimits?: readonly Rlimit[];
+  readonly oomScoreAdj?: number;
+  readonly shmSizeBytes?: number;
+  readonly pid?: PidNamespace;
+  /** Where the container lives. Left out: a private sandbox is made, and removed with the container. */
+  readonly sandbox?: PrivateSandboxRequest;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+  /** In any spelling; left out: the image's, else SIGTERM. */
+  readonly stopSignal?: string;
+  /** ms; left out: the setting. */
+  readonly stopGraceMs?: number;
+  readonly restart?: RestartPolicy;
+  /** Which runtime runs it; left out: the default one. */
+  readonly handler?: string;
+  /** What the door must echo and the engine does not use. */
+  readonly apiData?: unknown;
+}
+
+export interface PrivateSandboxRequest {
+  readonly network?: SandboxNetwork;
+  readonly hostname?: string;
+}
+
+/** `none`: an own namespace with only the loopback device; `host`: the host's. */
+export type SandboxNetwork = 'none' | 'host';
+
+/** `container`: its own; `host`: the host's. */
+export type PidNamespace = 'container' | 'host';
+
+export type MountRequest =
+  | {
+      readonly kind: 'bind';
+      readonly source: string;
+      readonly target: string;
+      readonly isReadonly?: boolean;
+      readonly propagation?: 'private' | 'rprivate' | 'slave' | 'rslave' | 'shared' | 'rshared';
+    }
+  | { readonly kind: 'tmpfs'; readonly target: string; readonly sizeBytes?: number; readonly isReadonly?: boolean };
+
+export interface Resources {
+  readonly memoryBytes?: number;
+  /** Memory and swap together, as the kernel's v1 file and Docker count it; -1: unlimited. */
+  readonly memorySwapBytes?: number;
+  /** Processors' worth of time: 0.5 is half of one. */
+  readonly cpus?: number;
+  readonly cpuShares?: number;
+  readonly cpusetCpus?: string;
+  readonly pids?: number;
+}
+
+export interface SecurityRequest {
+  readonly isPrivileged?: boolean;
+  /** With or without `CAP_`; `ALL` stands for all. */
+  readonly addCapabilities?: readonly string[];
+  readonly dropCapabilities?: readonly string[];
+  readonly isReadonlyRootfs?: boolean;
+  readonly noNewPrivileges?: boolean;
+  readonly seccomp?: 'default' | 'unconfined';
+}
+
+export interface Rlimit {
+  /** `nofile`, `nproc`, … as in setrlimit(2), lower case without `RLIMIT_`. */
+  readonly name: string;
+  readonly soft: number;
+  readonly hard: number;
+}
+
+/** Kept and shown; acting on it comes with the Docker door. */
+export interface RestartPolicy {
+  readonly when: 'no' | 'always' | 'on-failure' | 'unless-stopped';
+  readonly maxRetries?: number;
+}
+
+/** The user that a process runs as, by number. */
+export interface ProcessUser {
+  readonly uid: number;
+  readonly gid: number;
+  readonly additionalGids: readonly number[];
+  /** From the image's passwd, for `HOME`. */
+  readonly home: string;
+}
+
+/** What will be run: the request with everything resolved. It never changes. */
+export interface ContainerSpec {
+  readonly id: string;
+  readonly name: string;
+  readonly sandboxId: string;
+  readonly handler: string;
+  readonly image: {
+    /** As it was asked for. */
+    readonly name: string;
+    /** `sha256:<digest of its config>`. */
+    readonly id: string;
+  };
+  readonly process: {
+    readonly args: readonly string[];
+    readonly env: readonly string[];
+    readonly cwd: string;
+    /** As asked for or as the image says; empty: root. */
+    readonly userName: string;
+    readonly user: ProcessUser;
+    readonly hasTerminal: boolean;
+    readonly hasStdin: boolean;
+  };
+  readonly pid: PidNamespace;
+  /** Bind sources are absolute, exist, and have no links in them. */
+  readonly mounts: readonly MountRequest[];
+  readonly resources: Resources;
+  readonly security: SecurityRequest;
+  readonly rlimits: readonly Rlimit[];
+  readonly oomScoreAdj: number;
+  readonly shmSizeBytes: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly stopSignal: SignalName;
+  readonly stopGraceMs: number;
+  readonly restart: RestartPolicy;
+  readonly logPath: string;
+  readonly apiData: unknown;
+}
+
+/** Whether the processes of the container end with its PID 1, because that is the init of a namespace of its own. */
+export function hasOwnPidNamespace(spec: ContainerSpec): boolean {
+  return spec.pid === 'container';
+}

@@ -1,0 +1,147 @@
+import type { Clock } from '../base/clock.ts';
+import { BerthError } from '../base/errors.ts';
+import type { Failpoints } from '../base/failpoints.ts';
+import type { Log } from '../base/log.ts';
+import { ContainerActor } from './container/actor.ts';
+import { settleCleaned } from './container/clean.ts';
+import type { CreateParts } from './container/create.ts';
+import type { ContainerRow } from './container/state.ts';
+import { Containers } from './containers.ts';
+import { Debts } from './debts.ts';
+import { detach } from './detach.ts';
+import type { EventFeed, FollowOptions } from './journal.ts';
+import { Journal } from './journal.ts';
+import { payersOf } from './payers.ts';
+import type { Images, Namespaces, Runtime, SavedState, Store } from './ports.ts';
+import { recoverExecs } from './recovery/execs.ts';
+import type { ForeignRun } from './recovery/orphans.ts';
+import { recoverOrphans, removeUnowned } from './recovery/orphans.ts';
+import { recoverContainers } from './recovery/recover.ts';
+import { Registry } from './registry.ts';
+import type { DebtRow, EventRow } from './rows.ts';
+import { SandboxActor } from './sandbox/actor.ts';
+import type { SandboxRow } from './sandbox/state.ts';
+import type { EngineSettings } from './settings.ts';
+
+/** The world that an engine lives in. */
+export interface EngineWorld {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly failpoints: Failpoints;
+  readonly settings: EngineSettings;
+  readonly store: Store;
+  readonly runtimes: ReadonlyMap<string, Runtime>;
+  readonly images: Images;
+  readonly namespaces: Namespaces;
+}
+
+/** One container engine. It knows no file, socket or kernel: those are behind the ports. */
+export class Engine {
+  readonly containers: Containers;
+  readonly images: Images;
+  readonly #parts: CreateParts;
+  readonly #saved: SavedState;
+  readonly #shutdown = new AbortController();
+  #foreign: readonly ForeignRun[] = [];
+  #isRecovered = false;
+
+  /** Loads what is saved. Containers can be listed from here on; `recover` makes them answer to verbs. */
+  constructor(world: EngineWorld) {
+    const saved = world.store.load();
+    const journal = new Journal(world.store, world.clock, saved.lastEvent);
+    const debts = new Debts(world.clock, world.log, journal);
+    const containers = new Registry<ContainerActor>('container');
+    const sandboxes = new Registry<SandboxActor>('sandbox');
+    this.#parts = { ...world, journal, debts, containers, sandboxes, shutdown: this.#shutdown.signal };
+    this.#saved = saved;
+    this.images = world.images;
+    this.containers = new Containers(this.#parts);
+    this.#load(saved);
+  }
+
+  /**
+   * Finds out what became of everything while no engine was there, and takes it up. Resolves when each container was
+   * seen to; what goes on (stops, cleaning) goes on.
+   */
+  async recover(): Promise<void> {
+    const parts = this.#parts;
+    const isNew = this.#saved.origin === 'new';
+    this.#foreign = await recoverOrphans(parts, isNew);
+    const { plans } = await recoverContainers(parts);
+    await recoverExecs(parts, this.#saved.execs);
+    if (!isNew) await removeUnowned(parts);
+    detach(parts.log, 'debts', parts.debts.run(this.#shutdown.signal));
+    this.#isRecovered = true;
+    parts.log.info('recovered', {
+      containers: parts.containers.all().length,
+      acted: plans.length,
+      foreign: this.#foreign.length,
+    });
+  }
+
+  get isRecovered(): boolean {
+    return this.#isRecovered;
+  }
+
+  /** Runs that live and belong to no container that is known. */
+  get foreign(): readonly ForeignRun[] {
+    return this.#foreign;
+  }
+
+  get trouble(): string | undefined {
+    return this.#parts.store.trouble;
+  }
+
+  /** @throws BerthError NotFound when events after `after` are not kept any more */
+  events(options: FollowOptions = {}): EventFeed {
+    return this.#parts.journal.follow(options);
+  }
+
+  get lastEvent(): number {
+    return this.#parts.journal.last;
+  }
+
+  eventsAfter(after: number): readonly EventRow[] {
+    return this.#parts.journal.read({ after });
+  }
+
+  debts(): readonly DebtRow[] {
+    return this.#parts.debts.list();
+  }
+
+  /** @throws BerthError NotFound */
+  forgiveDebt(id: string): Promise<void> {
+    return this.#parts.debts.forgive(id);
+  }
+
+  /** Leaves everything as it is, for the next engine to take up. */
+  close(): void {
+    this.#shutdown.abort(new BerthError('Unavailable', 'Cannot go on: the engine is ending'));
+  }
+
+  #load(saved: SavedState): void {
+    const parts = this.#parts;
+    for (const row of saved.sandboxes) parts.sandboxes.add(new SandboxActor(row, parts));
+    for (const row of saved.containers) {
+      const sandbox = parts.sandboxes.get(row.spec.sandboxId) ?? new SandboxActor(lostSandbox(row), parts);
+      parts.sandboxes.add(sandbox);
+      parts.containers.add(new ContainerActor(row, sandbox, parts, 'saved'));
+    }
+    parts.debts.restore(saved.debts);
+    parts.debts.connect(payersOf(parts), async (debt) => {
+      const actor = debt.container === undefined ? undefined : parts.containers.get(debt.container);
+      if (actor !== undefined && debt.run !== undefined) await settleCleaned(actor, parts, debt.run);
+    });
+  }
+}
+
+/** Stands in for a sandbox whose row is gone: a container is never lost for that. */
+function lostSandbox({ spec, createdAt }: ContainerRow): SandboxRow {
+  const { id: owner, name, sandboxId: id } = spec;
+  const none = { labels: {}, annotations: {}, apiData: undefined };
+  return {
+    spec: { id, name, network: 'none', hostname: name, owner, ...none },
+    state: { phase: 'stopped', stoppedAt: createdAt },
+    createdAt,
+  };
+}

@@ -1,0 +1,13 @@
+export { Engine } from './engine.ts';
+export type { EngineWorld } from './engine.ts';
+export type { ContainerView, LogOptions } from './containers.ts';
+export type { ContainerRequest, MountRequest, Requester, Resources } from './container/spec.ts';
+export type { ContainerRow, ContainerState, ExitRecord } from './container/state.ts';
+export { currentRun, describePhase, exitOf } from './container/state.ts';
+export type { ExecEnd, ExecRequest, ExecSession } from './container/exec.ts';
+export type { StopResult } from './container/stop.ts';
+export type { Explanation, Finding } from './container/why.ts';
+export type { DebtRow, EventRow, EventType } from './rows.ts';
+export { defaultSettings } from './settings.ts';
+export type { EngineSettings } from './settings.ts';
+export { STEPS } from './steps.ts';

@@ -1,0 +1,154 @@
+import { messageOf } from '../../base/errors.ts';
+import type { ContainerActor } from '../container/actor.ts';
+import { cleanRun } from '../container/clean.ts';
+import type { CreateParts } from '../container/create.ts';
+import { commitExit, followRun } from '../container/exit.ts';
+import { finishRemoval } from '../container/remove.ts';
+import { failStart, finishRelease } from '../container/start.ts';
+import { isLive } from '../container/state.ts';
+import type { LiveRun } from '../container/state.ts';
+import { resumeStop } from '../container/stop-resume.ts';
+import { detach, detached } from '../detach.ts';
+import { runtimeOf } from '../parts.ts';
+import type { RunObservation } from '../ports.ts';
+import { reconcile } from './reconcile.ts';
+import type { Plan } from './reconcile.ts';
+
+/** After this an item is shown as quarantined; it is still worked on, and never killed for being slow. */
+const SLOW_AFTER_MS = 10_000;
+
+export interface RecoveryReport {
+  /** What was done with each container that needed something. */
+  readonly plans: readonly { readonly container: string; readonly plan: Plan['kind'] }[];
+}
+
+/**
+ * Takes up every container of an earlier daemon, each by itself: one that hangs keeps no other waiting. Verbs on a
+ * container wait for its turn; lists show its last saved state meanwhile.
+ */
+export async function recoverContainers(parts: CreateParts): Promise<RecoveryReport> {
+  const plans = await Promise.all(
+    parts.containers.all().map(async (actor) => {
+      const slow = new AbortController();
+      void parts.clock.sleep(SLOW_AFTER_MS, slow.signal).then(() => {
+        if (slow.signal.aborted) return;
+        actor.isQuarantined = true;
+        parts.log.warn('container is slow to recover', { container: actor.id });
+      });
+      try {
+        const plan = await recoverOne(actor, parts);
+        return { container: actor.id, plan: plan.kind };
+      } catch (error) {
+        parts.log.error('container could not be recovered', { container: actor.id, error: messageOf(error) });
+        return { container: actor.id, plan: 'nothing' as const };
+      } finally {
+        slow.abort();
+        actor.endRecovery();
+      }
+    }),
+  );
+  return { plans: plans.filter(({ plan }) => plan !== 'nothing') };
+}
+
+async function recoverOne(actor: ContainerActor, parts: CreateParts): Promise<Plan> {
+  const runtime = runtimeOf(parts, actor.spec);
+  const found = actor.row.runs === 0 ? undefined : await runtime.observe(actor.run(actor.row.runs));
+  const plan = reconcile(actor.row, found, { bootId: parts.clock.bootId, now: parts.clock.wall() });
+  await apply(actor, parts, plan, found);
+  return plan;
+}
+
+async function apply(
+  actor: ContainerActor,
+  parts: CreateParts,
+  plan: Plan,
+  found: RunObservation | undefined,
+): Promise<void> {
+  switch (plan.kind) {
+    case 'nothing':
+      return;
+    case 'undo-create':
+      await undoCreate(actor, parts);
+      return;
+    case 'fail-start':
+      await failStart(actor, parts, actor.run(plan.run), new Error('the daemon ended during the start'));
+      return;
+    case 'release-again':
+      await releaseAgain(actor, parts, plan);
+      return;
+    case 'follow':
+      await follow(actor, parts, plan);
+      return;
+    case 'record-exit':
+      await actor.mailbox.run(() => commitExit(actor, plan.exit));
+      actor.cleaning = detached(parts.log, 'cleaning', cleanRun(actor, parts, actor.run(plan.exit.run)));
+      return;
+    case 'clean':
+      actor.runOver.abort();
+      if (found?.isMonitorAlive === true && found.processes !== undefined && !found.isInitAlive) {
+        runtimeOf(parts, actor.spec).killMonitor(found.processes.monitor);
+      }
+      actor.cleaning = detached(parts.log, 'cleaning', cleanRun(actor, parts, actor.run(plan.run)));
+      return;
+    case 'finish-removal':
+      actor.cleaning =
+        actor.row.runs === 0
+          ? undefined
+          : detached(parts.log, 'cleaning', cleanRun(actor, parts, actor.run(actor.row.runs)));
+      await finishRemoval(actor, parts);
+  }
+}
+
+async function undoCreate(actor: ContainerActor, parts: CreateParts): Promise<void> {
+  const deadline = { bootId: parts.clock.bootId, at: parts.clock.now() };
+  await actor.mailbox.run(() =>
+    actor.commit('remove.save', { state: { phase: 'removing', exit: undefined, deadline } }),
+  );
+  await finishRemoval(actor, parts);
+}
+
+async function releaseAgain(
+  actor: ContainerActor,
+  parts: CreateParts,
+  { run, processes }: Extract<Plan, { kind: 'release-again' }>,
+): Promise<void> {
+  try {
+    await finishRelease(actor, parts, actor.run(run), processes);
+  } catch (error) {
+    await failStart(actor, parts, actor.run(run), error);
+  }
+}
+
+async function follow(
+  actor: ContainerActor,
+  parts: CreateParts,
+  { run, processes, phase, guardFiredAt }: Extract<Plan, { kind: 'follow' }>,
+): Promise<void> {
+  const ref = actor.run(run);
+  const live = await actor.mailbox.run(() => correct(actor, parts, phase, guardFiredAt));
+  const watch = runtimeOf(parts, actor.spec).watch(ref, processes);
+  if (live?.stop !== undefined) resumeStop(actor, parts, live, live.stop);
+  detach(parts.log, 'run', followRun(actor, parts, ref, processes, watch));
+}
+
+/** Saves what the host shows, where the row says something else. */
+function correct(
+  actor: ContainerActor,
+  parts: CreateParts,
+  phase: 'running' | 'paused',
+  guardFiredAt: number | undefined,
+): LiveRun | undefined {
+  const { state } = actor;
+  if (!isLive(state)) return undefined;
+  const { stop } = state.run;
+  const hasFired = stop !== undefined && guardFiredAt !== undefined && stop.phase !== 'killing';
+  if (state.phase === phase && !hasFired) return state.run;
+  const run: LiveRun = hasFired ? { ...state.run, stop: { ...stop, phase: 'killing' } } : state.run;
+  const body = { signal: 'SIGKILL', by: 'guard', at: guardFiredAt };
+  actor.commit('resume.save', {
+    state: { phase, run },
+    events: hasFired ? [{ type: 'stop.escalated', run: run.number, body }] : [],
+  });
+  parts.log.info('container differs from its row', { container: actor.id, phase, guardFired: hasFired });
+  return run;
+}
