@@ -33,7 +33,8 @@ function unknownKey(schema: Schema<unknown>, field: string): string {
   const path = field.split('.');
   const known = keysAt(schema, path.slice(0, -1));
   const near = nearest(path.at(-1) ?? '', known);
-  const hint = near === undefined ? `must be one of ${known.join(', ')}` : `did you mean "${near}"?`;
+  const all = known.length === 0 ? 'nothing of this name belongs here' : `must be one of ${known.join(', ')}`;
+  const hint = near === undefined ? all : `did you mean "${near}"?`;
   return `"${field}" is not known: ${hint}`;
 }
 

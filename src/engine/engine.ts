@@ -12,10 +12,10 @@ import { detach } from './detach.ts';
 import type { EventFeed, FollowOptions } from './journal.ts';
 import { Journal } from './journal.ts';
 import { payersOf } from './payers.ts';
-import type { Images, Namespaces, Runtime, SavedState, Store } from './ports.ts';
+import type { Image, Images, ImportRequest, Namespaces, Runtime, SavedState, Store } from './ports.ts';
 import { recoverExecs } from './recovery/execs.ts';
 import type { ForeignRun } from './recovery/orphans.ts';
-import { recoverOrphans, removeUnowned } from './recovery/orphans.ts';
+import { adoptRun, recoverOrphans, removeRun, removeUnowned } from './recovery/orphans.ts';
 import { recoverContainers } from './recovery/recover.ts';
 import { Registry } from './registry.ts';
 import type { DebtRow, EventRow } from './rows.ts';
@@ -38,7 +38,7 @@ export interface EngineWorld {
 /** One container engine. It knows no file, socket or kernel: those are behind the ports. */
 export class Engine {
   readonly containers: Containers;
-  readonly images: Images;
+  readonly images: Pick<Images, 'list' | 'find'>;
   readonly #parts: CreateParts;
   readonly #saved: SavedState;
   readonly #shutdown = new AbortController();
@@ -101,8 +101,46 @@ export class Engine {
     return this.#parts.journal.last;
   }
 
-  eventsAfter(after: number): readonly EventRow[] {
-    return this.#parts.journal.read({ after });
+  /** What is kept between two numbers, oldest first, read as it is asked for. */
+  *eventsUpTo(after: number, last: number): Generator<EventRow> {
+    for (let at = after; at < last; ) {
+      const page = this.#parts.journal.read({ after: at });
+      if (page.length === 0) return;
+      for (const event of page) {
+        if (event.n > last) return;
+        yield event;
+        at = event.n;
+      }
+    }
+  }
+
+  /** @throws BerthError InvalidArgument when the archive is none, ResourceExhausted when it does not fit */
+  async importImages(request: ImportRequest): Promise<readonly Image[]> {
+    const images = await this.#parts.images.import(request);
+    const events = images.map(({ id, names }) => ({ type: 'image.imported' as const, body: { id, names } }));
+    this.#parts.journal.record({}, events);
+    return images;
+  }
+
+  /** @throws BerthError NotFound; Busy while a container uses it */
+  async removeImage(name: string): Promise<void> {
+    const { id } = this.images.find(name);
+    await this.#parts.images.remove(name);
+    this.#parts.journal.record({}, [{ type: 'image.removed', body: { id, name } }]);
+  }
+
+  /** Makes a container of a run that lives and belongs to none. @throws BerthError NotFound; WrongState */
+  async adoptForeign(id: string): Promise<void> {
+    const { run } = this.#foreignRun(id);
+    await adoptRun(this.#parts, run);
+    this.#foreign = this.#foreign.filter((other) => other.run !== run);
+  }
+
+  /** Kills a run that belongs to no container, and cleans up after it. @throws BerthError NotFound */
+  async removeForeign(id: string): Promise<void> {
+    const { run } = this.#foreignRun(id);
+    await removeRun(this.#parts, run);
+    this.#foreign = this.#foreign.filter((other) => other.run !== run);
   }
 
   debts(): readonly DebtRow[] {
@@ -112,6 +150,12 @@ export class Engine {
   /** @throws BerthError NotFound */
   forgiveDebt(id: string): Promise<void> {
     return this.#parts.debts.forgive(id);
+  }
+
+  #foreignRun(id: string): ForeignRun {
+    const found = this.#foreign.find(({ run }) => run.containerId.startsWith(id));
+    if (found === undefined) throw new BerthError('NotFound', `Cannot find foreign run "${id}": there is none`);
+    return found;
   }
 
   /** Leaves everything as it is, for the next engine to take up. */

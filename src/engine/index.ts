@@ -5,7 +5,7 @@ export type { ContainerRequest, MountRequest, Requester, Resources } from './con
 export type { ContainerRow, ContainerState, ExitRecord } from './container/state.ts';
 export { currentRun, describePhase, exitOf } from './container/state.ts';
 export type { ExecEnd, ExecRequest, ExecSession } from './container/exec.ts';
-export type { StopResult } from './container/stop.ts';
+export type { StopRequest, StopResult } from './container/stop.ts';
 export type { Explanation, Finding } from './container/why.ts';
 export type { DebtRow, EventRow, EventType } from './rows.ts';
 export { defaultSettings } from './settings.ts';

@@ -27,6 +27,8 @@ const umountCall = libc.func('int umount2(const char *target, int flags)');
 const chdirCall = libc.func('int chdir(const char *path)');
 const sethostnameCall = libc.func('int sethostname(const char *name, unsigned long size)');
 const socketCall = libc.func('int socket(int domain, int type, int protocol)');
+const connectCall = libc.func('int connect(int fd, const void *address, unsigned int size)');
+const getsockoptCall = libc.func('int getsockopt(int fd, int level, int name, _Out_ void *value, _Inout_ void *size)');
 const mknodCall = libc.func('int mknod(const char *path, unsigned int mode, unsigned long device)');
 const lsetxattrCall = libc.func(
   'int lsetxattr(const char *path, const char *name, const void *value, unsigned long size, int flags)',
@@ -195,6 +197,30 @@ export function sethostname(name: string): void {
 
 export function socket(domain: number, type: number): number {
   return checked(socketCall(domain, type | O.CLOEXEC, 0), 'socket');
+}
+
+const AF_UNIX = 1;
+
+/** Connects to a unix socket; a name that begins with `@` is in the abstract namespace. @see unix(7) */
+export function connectUnix(fd: number, path: string): void {
+  const name = Buffer.from(path);
+  if (path.startsWith('@')) name[0] = 0;
+  const address = Buffer.alloc(2 + name.length + (path.startsWith('@') ? 0 : 1));
+  address.writeUInt16LE(AF_UNIX, 0);
+  name.copy(address, 2);
+  checked(connectCall(fd, address, address.length), `connect ${path}`);
+}
+
+const SOL_SOCKET = 1;
+const SO_PEERCRED = 17;
+
+/** Who connected to a unix socket, as the kernel saw it then. */
+export function peerCredentials(fd: number): { readonly pid: number; readonly uid: number } {
+  const credentials = Buffer.alloc(12);
+  const size = Buffer.alloc(4);
+  size.writeUInt32LE(credentials.length);
+  checked(getsockoptCall(fd, SOL_SOCKET, SO_PEERCRED, credentials, size), 'getsockopt');
+  return { pid: credentials.readInt32LE(0), uid: credentials.readUInt32LE(4) };
 }
 
 export function mknod(path: string, mode: number, device: number): void {

@@ -1,9 +1,10 @@
-import { messageOf } from '../../base/errors.ts';
+import { BerthError, messageOf } from '../../base/errors.ts';
 import { ContainerActor } from '../container/actor.ts';
 import type { CreateParts } from '../container/create.ts';
 import type { ContainerRow, ContainerState } from '../container/state.ts';
 import type { RunObservation, RunRef, Runtime } from '../ports.ts';
 import { SandboxActor } from '../sandbox/actor.ts';
+import { recoverContainer } from './recover.ts';
 
 /** A run that lives and belongs to no row. Only a person may say what becomes of it. */
 export interface ForeignRun {
@@ -63,6 +64,28 @@ function adoptedState({ clock }: CreateParts, found: RunObservation, row: Contai
     phase: 'running',
     run: { number: run.number, processes, startedAt: row.createdAt, startedBoot: clock.now() },
   };
+}
+
+/** For a person who says so: the run becomes a container like any other. */
+export async function adoptRun(parts: CreateParts, run: RunRef): Promise<void> {
+  for (const runtime of parts.runtimes.values()) {
+    const found = await runtime.observe(run);
+    if (found?.saved === undefined) continue;
+    adopt(parts, found, found.saved);
+    const actor = parts.containers.find(run.containerId);
+    await recoverContainer(actor, parts);
+    return;
+  }
+  throw new BerthError('WrongState', `Cannot adopt run of ${run.containerId}: nothing tells what it was made from`);
+}
+
+/** For a person who says so: it is killed, and what it leaves is removed or owed. */
+export async function removeRun(parts: CreateParts, run: RunRef): Promise<void> {
+  for (const runtime of parts.runtimes.values()) {
+    if ((await runtime.observe(run)) === undefined) continue;
+    runtime.killAll(run);
+    await removeRemains(parts, runtime, run);
+  }
 }
 
 async function removeRemains(parts: CreateParts, runtime: Runtime, run: RunRef): Promise<void> {

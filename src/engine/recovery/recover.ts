@@ -27,27 +27,33 @@ export interface RecoveryReport {
  * container wait for its turn; lists show its last saved state meanwhile.
  */
 export async function recoverContainers(parts: CreateParts): Promise<RecoveryReport> {
-  const plans = await Promise.all(
-    parts.containers.all().map(async (actor) => {
-      const slow = new AbortController();
-      void parts.clock.sleep(SLOW_AFTER_MS, slow.signal).then(() => {
-        if (slow.signal.aborted) return;
-        actor.isQuarantined = true;
-        parts.log.warn('container is slow to recover', { container: actor.id });
-      });
-      try {
-        const plan = await recoverOne(actor, parts);
-        return { container: actor.id, plan: plan.kind };
-      } catch (error) {
-        parts.log.error('container could not be recovered', { container: actor.id, error: messageOf(error) });
-        return { container: actor.id, plan: 'nothing' as const };
-      } finally {
-        slow.abort();
-        actor.endRecovery();
-      }
-    }),
-  );
+  const plans = await Promise.all(parts.containers.all().map((actor) => recoverContainer(actor, parts)));
   return { plans: plans.filter(({ plan }) => plan !== 'nothing') };
+}
+
+/** One container, however long it takes. It never rejects. */
+export async function recoverContainer(
+  actor: ContainerActor,
+  parts: CreateParts,
+): Promise<{ readonly container: string; readonly plan: Plan['kind'] }> {
+  const container = actor.id;
+  const slow = new AbortController();
+  const noticing = parts.clock.sleep(SLOW_AFTER_MS, slow.signal).then(() => {
+    if (slow.signal.aborted) return;
+    actor.isQuarantined = true;
+    parts.log.warn('container is slow to recover', { container });
+  });
+  detach(parts.log, 'recovery', noticing);
+  try {
+    const plan = await recoverOne(actor, parts);
+    return { container, plan: plan.kind };
+  } catch (error) {
+    parts.log.error('container could not be recovered', { container, error: messageOf(error) });
+    return { container, plan: 'nothing' };
+  } finally {
+    slow.abort();
+    actor.endRecovery();
+  }
 }
 
 async function recoverOne(actor: ContainerActor, parts: CreateParts): Promise<Plan> {

@@ -1,0 +1,93 @@
+import { mkdirSync } from 'node:fs';
+import { SystemClock } from '../base/clock.ts';
+import { parseFailpoints } from '../base/failpoints.ts';
+import type { Log } from '../base/log.ts';
+import { Engine } from '../engine/index.ts';
+import type { Runtime } from '../engine/ports.ts';
+import { openImages } from '../images/index.ts';
+import { boottime } from '../linux/abi.ts';
+import { detectCgroupLayout } from '../linux/cgroup-layout.ts';
+import type { CgroupLayout } from '../linux/cgroup-layout.ts';
+import { Children } from '../linux/children.ts';
+import { lockState } from '../linux/lock.ts';
+import { NamespaceThread } from '../linux/namespaces.ts';
+import { Outside } from '../linux/outside.ts';
+import { ProcessWatch } from '../linux/process-watch.ts';
+import { readBootId } from '../linux/process.ts';
+import { PinnedNamespaces, openOciRuntime } from '../runtime/index.ts';
+import { openStore } from '../state/index.ts';
+import type { Config } from './config.ts';
+
+export interface Assembly {
+  readonly engine: Engine;
+  readonly layout: CgroupLayout;
+  readonly outside: Outside;
+}
+
+/** The wiring of the whole daemon, from the kernel up. What it opens is open until the process ends. */
+export async function assemble(config: Config, log: Log): Promise<Assembly> {
+  const { state, run } = config.paths;
+  mkdirSync(state, { recursive: true, mode: 0o700 });
+  mkdirSync(run, { recursive: true, mode: 0o755 });
+  const bootId = readBootId();
+  const clock = new SystemClock(bootId, boottime);
+  const lock = lockState(`${state}/lock`, bootId);
+  if (lock.overridden !== undefined) {
+    log.warn('a dead daemon still held the state; it hangs in the kernel', { pid: lock.overridden.pid });
+  }
+
+  const processes = new ProcessWatch(bootId);
+  const children = new Children((pid) => processes.isWatching(pid));
+  children.adoptOrphans();
+  const thread = new NamespaceThread();
+  const outside = new Outside(children);
+  const layout = detectCgroupLayout();
+
+  const store = openStore({
+    folder: state,
+    runFolder: run,
+    log,
+    keepEvents: config.events.keep,
+    keepEventsMs: config.events.keep_for,
+    runProgram: async (file, args) => {
+      const { code } = await children.run(process.execPath, [file, ...args], { deadlineMs: CHECKPOINT_DEADLINE_MS });
+      return code;
+    },
+  });
+  const runtimes = new Map<string, Runtime>();
+  for (const [handler, { path }] of Object.entries(config.runtime.handlers)) {
+    const options = { handler, runtimePath: path, monitorPath: config.monitor.path, runRoot: run };
+    const parts = { cgroupParent: config.cgroup.parent, clock, children, processes, thread, outside, layout };
+    runtimes.set(handler, await openOciRuntime({ ...options, ...parts }));
+  }
+  const images = await openImages({
+    root: state,
+    runRoot: run,
+    children,
+    thread,
+    log,
+    limits: { largestUnpackedBytes: config.images.largest_unpacked, mostEntries: config.images.most_entries },
+  });
+  const engine = new Engine({
+    clock,
+    log,
+    failpoints: parseFailpoints(process.env['BERTH_FAIL']),
+    settings: {
+      stopGraceMs: config.stop.grace,
+      killBudgetMs: config.stop.kill_budget,
+      ignoredSignal: config.stop.ignored_signal,
+      lostMonitor: config.monitor.lost,
+      startDeadlineMs: config.start.deadline,
+      defaultHandler: config.runtime.default,
+      logFolder: `${state}/logs`,
+    },
+    store,
+    runtimes,
+    images,
+    namespaces: new PinnedNamespaces(`${run}/ns`, thread),
+  });
+  return { engine, layout, outside };
+}
+
+/** A disk that is slower than this is in trouble, and so is everything else on it. */
+const CHECKPOINT_DEADLINE_MS = 120_000;

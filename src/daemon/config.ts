@@ -1,0 +1,129 @@
+import { readFileSync } from 'node:fs';
+import { parse } from 'smol-toml';
+import * as v from 'valibot';
+import type { Schema } from '../base/decode.ts';
+import { decode } from '../base/decode.ts';
+import { BerthError, isMissing, messageOf } from '../base/errors.ts';
+import { parseDuration, parseSize } from '../base/units.ts';
+
+/** The configuration with every default filled in; times in ms, sizes in bytes. packaging/config.toml explains each. */
+export interface Config {
+  readonly paths: { readonly state: string; readonly run: string };
+  readonly api: { readonly socket: string; readonly group: string };
+  readonly log: { readonly level: 'debug' | 'info' | 'warn' | 'error' };
+  readonly runtime: {
+    readonly default: string;
+    readonly handlers: Readonly<Record<string, { readonly path: string }>>;
+  };
+  readonly monitor: { readonly path: string; readonly lost: 'stop' | 'keep' };
+  readonly cgroup: { readonly parent: string };
+  readonly start: { readonly deadline: number };
+  readonly stop: {
+    readonly grace: number;
+    readonly kill_budget: number;
+    readonly ignored_signal: 'wait' | 'escalate';
+  };
+  readonly events: { readonly keep: number; readonly keep_for: number };
+  readonly images: { readonly largest_unpacked: number; readonly most_entries: number };
+}
+
+const path = v.pipe(v.string(), v.startsWith('/', 'an absolute path'));
+const count = v.pipe(v.number(), v.integer(), v.minValue(1));
+const duration = v.pipe(
+  v.string(),
+  v.check(reads(parseDuration), 'a duration like "10s"'),
+  v.transform((text) => parseDuration(text, '')),
+);
+const size = v.pipe(
+  v.string(),
+  v.check(reads(parseSize), 'a size like "64G"'),
+  v.transform((text) => parseSize(text, '')),
+);
+
+const schema = v.strictObject({
+  paths: v.optional(
+    v.strictObject({ state: v.optional(path, '/var/lib/berth'), run: v.optional(path, '/run/berth') }),
+    {},
+  ),
+  api: v.optional(v.strictObject({ socket: v.optional(path), group: v.optional(v.string(), 'berth') }), {}),
+  log: v.optional(v.strictObject({ level: v.optional(v.picklist(['debug', 'info', 'warn', 'error']), 'info') }), {}),
+  runtime: v.optional(
+    v.strictObject({
+      default: v.optional(v.string(), 'crun'),
+      handlers: v.optional(v.record(v.string(), v.strictObject({ path: v.string() })), { crun: { path: 'crun' } }),
+    }),
+    {},
+  ),
+  monitor: v.optional(
+    v.strictObject({
+      path: v.optional(v.string(), 'conmon'),
+      lost: v.optional(v.picklist(['stop', 'keep']), 'stop'),
+    }),
+    {},
+  ),
+  cgroup: v.optional(v.strictObject({ parent: v.optional(path, '/berth') }), {}),
+  start: v.optional(v.strictObject({ deadline: v.optional(duration, '60s') }), {}),
+  stop: v.optional(
+    v.strictObject({
+      grace: v.optional(duration, '10s'),
+      kill_budget: v.optional(duration, '10s'),
+      ignored_signal: v.optional(v.picklist(['wait', 'escalate']), 'wait'),
+    }),
+    {},
+  ),
+  events: v.optional(v.strictObject({ keep: v.optional(count, 100_000), keep_for: v.optional(duration, '7d') }), {}),
+  images: v.optional(
+    v.strictObject({ largest_unpacked: v.optional(size, '64G'), most_entries: v.optional(count, 2_000_000) }),
+    {},
+  ),
+});
+
+function reads(read: (text: string, field: string) => number): (text: string) => boolean {
+  return (text) => {
+    try {
+      read(text, '');
+      return true;
+    } catch {
+      return false; // the schema's own words say what is wanted
+    }
+  };
+}
+
+/**
+ * Reads a configuration.
+ * @param text TOML; empty for the defaults
+ * @throws BerthError InvalidArgument naming the key, what was found and what is wanted, with the file's name
+ */
+export function parseConfig(text: string, file = 'configuration'): Config {
+  let table: unknown;
+  try {
+    table = parse(text);
+  } catch (error) {
+    throw new BerthError('InvalidArgument', `Cannot read ${file}: ${messageOf(error)}`, { cause: error });
+  }
+  const config = decode(schema as Schema<v.InferOutput<typeof schema>>, table, file);
+  const { default: handler, handlers } = config.runtime;
+  if (!(handler in handlers)) {
+    const known = Object.keys(handlers).join(', ');
+    const message = `Cannot read ${file}: "runtime.default" is "${handler}": must be one of ${known}`;
+    throw new BerthError('InvalidArgument', message, { field: 'runtime.default' });
+  }
+  return { ...config, api: { ...config.api, socket: config.api.socket ?? `${config.paths.run}/berth.sock` } };
+}
+
+/**
+ * The configuration of a file. The usual place may be empty; a file that was asked for must be there.
+ * @throws BerthError NotFound; InvalidArgument
+ */
+export function readConfig(file: string | undefined): Config {
+  const wanted = file ?? USUAL_FILE;
+  try {
+    return parseConfig(readFileSync(wanted, 'utf8'), wanted);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    if (file === undefined) return parseConfig('');
+    throw new BerthError('NotFound', `Cannot read ${file}: there is no such file`, { cause: error });
+  }
+}
+
+const USUAL_FILE = '/etc/berth/config.toml';
