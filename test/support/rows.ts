@@ -1,6 +1,7 @@
 import { newId } from '../../src/base/ids.ts';
 import type { ContainerSpec } from '../../src/engine/container/spec.ts';
 import type { ContainerRow } from '../../src/engine/container/state.ts';
+import type { SandboxRow } from '../../src/engine/sandbox/state.ts';
 
 /** A spec in which everything has a value, and nothing matters but what is given. */
 export function containerSpec(given: Partial<ContainerSpec>): ContainerSpec {
@@ -40,4 +41,22 @@ export function containerSpec(given: Partial<ContainerSpec>): ContainerSpec {
 
 export function containerRow(given: Partial<ContainerSpec>, row: Partial<ContainerRow> = {}): ContainerRow {
   return { spec: containerSpec(given), state: { phase: 'created' }, createdAt: 1_700_000_000_000, runs: 0, ...row };
+}
+
+/** The private sandbox of a container, with the host's network, so that nothing has to be pinned. */
+export function sandboxRow({ spec, createdAt }: ContainerRow): SandboxRow {
+  return {
+    spec: {
+      id: spec.sandboxId,
+      name: spec.name,
+      network: 'host',
+      hostname: 'test',
+      owner: spec.id,
+      labels: {},
+      annotations: {},
+      apiData: null,
+    },
+    state: { phase: 'stopped', stoppedAt: createdAt },
+    createdAt,
+  };
 }
