@@ -27,7 +27,10 @@ export interface Config {
   readonly images: { readonly largest_unpacked: number; readonly most_entries: number };
 }
 
-const path = v.pipe(v.string(), v.startsWith('/', 'an absolute path'));
+const path = v.pipe(
+  v.string(),
+  v.check((text) => text.startsWith('/'), 'an absolute path'),
+);
 const count = v.pipe(v.number(), v.integer(), v.minValue(1));
 const duration = v.pipe(
   v.string(),

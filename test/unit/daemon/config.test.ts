@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { parseConfig, readConfig } from '../../../src/daemon/config.ts';
+
+test('an empty configuration is the defaults', () => {
+  const config = parseConfig('');
+  assert.equal(config.stop.grace, 10_000);
+  assert.equal(config.api.socket, '/run/berth/berth.sock');
+  assert.deepEqual(config.runtime.handlers, { crun: { path: 'crun' } });
+});
+
+test('the socket follows the run folder', () => {
+  assert.equal(parseConfig('[paths]\nrun = "/tmp/r"').api.socket, '/tmp/r/berth.sock');
+});
+
+for (const [text, message] of [
+  ['[stop]\ngrase = "1s"', /"stop\.grase" is not known: did you mean "grace"\?/],
+  ['[stopp]', /"stopp" is not known: did you mean "stop"\?/],
+  ['[stop]\ngrace = 10', /"stop\.grace" is 10: must be string/],
+  ['[stop]\ngrace = "soon"', /"stop\.grace" is "soon": must be a duration like "10s"/],
+  ['[stop]\nignored_signal = "maybe"', /"stop\.ignored_signal" is "maybe": must be/],
+  ['[paths]\nstate = "relative"', /"paths\.state" is .*: must be an absolute path/],
+  ['[runtime]\ndefault = "runc"', /"runtime\.default" is "runc": must be one of crun/],
+  ['[images]\nlargest_unpacked = "huge"', /must be a size like "64G"/],
+  ['[events]\nkeep = 0', /"events\.keep" is 0: must be >=1/],
+  ['stop = ', /Cannot read my\.toml: /],
+] as const) {
+  test(`${JSON.stringify(text)} is refused`, () => {
+    assert.throws(() => parseConfig(text, 'my.toml'), { code: 'InvalidArgument', message });
+  });
+}
+
+test('a configuration that was asked for must be there', () => {
+  assert.throws(() => readConfig('/nowhere/config.toml'), { code: 'NotFound', message: /no such file/ });
+});
+
+test('the packaged configuration names every key, each with its default, and berth accepts it', () => {
+  const text = readFileSync(new URL('../../../packaging/config.toml', import.meta.url), 'utf8');
+  // every key stands there as a comment with its default: without the marks it is the whole configuration
+  const uncommented = text.replace(/^# ?(\[[\w.]+\]|\w+ = .*)$/gm, '$1');
+  assert.deepEqual(parseConfig(uncommented), parseConfig(''));
+  assert.deepEqual(parseConfig(text), parseConfig(''));
+  const keys = (value: object, prefix = ''): string[] =>
+    Object.entries(value).flatMap(([key, inner]) =>
+      typeof inner === 'object' && inner !== null ? keys(inner as object, `${prefix}${key}.`) : [`${prefix}${key}`],
+    );
+  for (const key of keys(parseConfig(''))) assert.match(text, new RegExp(`^# ?${key.split('.').at(-1)} = `, 'm'), key);
+});
