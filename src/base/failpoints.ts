@@ -16,7 +16,7 @@ export interface Failpoints {
   hitSync(point: string): void;
 }
 
-export const noFailpoints: Failpoints = { hit: () => Promise.resolve(), hitSync: () => undefined };
+const noFailpoints: Failpoints = { hit: () => Promise.resolve(), hitSync: () => undefined };
 
 /** @throws BerthError InvalidArgument when a mode is unknown */
 export function parseFailpoints(text: string | undefined): Failpoints {

@@ -9,7 +9,3 @@ export function newId(): string {
 export function shortId(id: string): string {
   return id.slice(0, 12);
 }
-
-export function isId(text: string): boolean {
-  return /^[0-9a-f]{64}$/.test(text);
-}

@@ -1,5 +1,5 @@
 /** Facts beside a constant message. No payloads, environments or tokens. */
-export type LogFields = Readonly<Record<string, unknown>>;
+type LogFields = Readonly<Record<string, unknown>>;
 
 /**
  * Where decisions are told, once each, at the place where they are taken. `info`: a person would want it in the

@@ -231,6 +231,8 @@ export interface Runtime {
   observe(run: RunRef): Promise<RunObservation | undefined>;
   diagnose(run: RunRef, processes: RunProcesses | undefined): RunDiagnosis;
 
+  /** Why a program that ended at once never began: its interpreter is missing, it is no program. Read from its log. */
+  explainEarlyEnd(logPath: string): Promise<string | undefined>;
   readLog(path: string, query: LogQuery): AsyncIterable<LogLine>;
   removeLog(path: string): Promise<void>;
 }
@@ -297,7 +299,7 @@ export interface ImportRequest {
   /** For the files of a root, and to name an archive that has no name. */
   readonly name?: string;
   readonly signal: AbortSignal;
-  onProgress(progress: ImportProgress): void;
+  readonly onProgress: (progress: ImportProgress) => void;
 }
 
 export interface Images {

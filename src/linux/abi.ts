@@ -81,7 +81,7 @@ const EFD_NONBLOCK = O.NONBLOCK;
 const SYS = { pidfdSendSignal: 424, pidfdOpen: 434, openat2: 437 } as const;
 
 /** A failed call, with the system's error name in `code` as Node's own errors have it. */
-export class SystemError extends Error {
+class SystemError extends Error {
   readonly code: string;
 
   constructor(call: string, errno: number) {
@@ -223,21 +223,26 @@ export function peerCredentials(fd: number): { readonly pid: number; readonly ui
   return { pid: credentials.readInt32LE(0), uid: credentials.readUInt32LE(4) };
 }
 
-export function mknod(path: string, mode: number, device: number): void {
-  checked(mknodCall(path, mode, device), `mknod ${path}`);
+/** A path is bytes to the kernel: one that is not UTF-8 comes as such, without the zero byte at its end. */
+function pathArgument(path: string | Buffer): string | Buffer {
+  return typeof path === 'string' ? path : Buffer.concat([path, Buffer.alloc(1)]);
 }
 
-export function lsetxattr(path: string, name: string, value: string): void {
+export function mknod(path: string | Buffer, mode: number, device: number): void {
+  checked(mknodCall(pathArgument(path), mode, device), `mknod ${String(path)}`);
+}
+
+export function lsetxattr(path: string | Buffer, name: string, value: string): void {
   const data = Buffer.from(value);
-  checked(lsetxattrCall(path, name, data, data.length, 0), `lsetxattr ${path}`);
+  checked(lsetxattrCall(pathArgument(path), name, data, data.length, 0), `lsetxattr ${String(path)}`);
 }
 
 const RESOLVE_IN_ROOT = 0x10;
 
 /** Opens `path` as if `folder` were the root: links, absolute ones too, stay inside it. @see openat2(2) */
-export function openInRoot(folder: number, path: string, flags: number): number {
+export function openInRoot(folder: number, path: string | Buffer, flags: number): number {
   const how = Buffer.alloc(24);
   how.writeBigUInt64LE(BigInt(flags | O.CLOEXEC), 0);
   how.writeBigUInt64LE(BigInt(RESOLVE_IN_ROOT), 16);
-  return checked(syscallOpenat2(SYS.openat2, folder, path, how, how.length), `openat2 ${path}`);
+  return checked(syscallOpenat2(SYS.openat2, folder, pathArgument(path), how, how.length), `openat2 ${String(path)}`);
 }

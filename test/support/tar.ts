@@ -67,7 +67,7 @@ function header(member: TarMember, type: string, size: number): Buffer {
   block.write('        ', 148);
   block.write(type, 156);
   Buffer.from(member.link ?? '').copy(block, 157, 0, 100);
-  block.write('ustar\0' + '00', 257);
+  block.write('ustar\x0000', 257);
   block.write(octal(major, 7), 329);
   block.write(octal(minor, 7), 337);
   const sum = block.reduce((total, byte) => total + byte, 0);

@@ -1,0 +1,193 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { layerTar, makeOciArchive } from '../support/images.ts';
+import type { TestImage } from '../support/images.ts';
+import { openStore } from './store.ts';
+
+const LAYER = layerTar({ file: 'x' });
+const APP: TestImage = { names: ['app'], layers: [{ 'etc/': '', 'etc/name': 'lower' }, { top: 'x' }] };
+
+test('what a container writes stays in its own snapshot', async () => {
+  await using store = await openStore();
+  const [image] = await store.load(makeOciArchive([APP]));
+  const one = await store.mount(image?.id ?? '', 'one');
+  const two = await store.mount(image?.id ?? '', 'two');
+
+  writeFileSync(`${one}/etc/name`, 'changed');
+  rmSync(`${one}/top`);
+
+  assert.equal(readFileSync(`${two}/etc/name`, 'utf8'), 'lower');
+  assert.deepEqual(readdirSync(two).toSorted(), ['etc', 'top']);
+  await store.images.withImage(image?.id ?? '', (rootfs) => {
+    assert.deepEqual(readdirSync(rootfs).toSorted(), ['etc', 'top']);
+    return Promise.resolve();
+  });
+});
+
+test('a snapshot keeps its files from one mount to the next', async () => {
+  await using store = await openStore();
+  const [image] = await store.load(makeOciArchive([APP]));
+  const target = await store.mount(image?.id ?? '');
+  writeFileSync(`${target}/kept`, 'x');
+
+  await store.images.unmount(target);
+  assert.deepEqual(readdirSync(target), []);
+  await store.images.mount('one', target);
+
+  assert.equal(readFileSync(`${target}/kept`, 'utf8'), 'x');
+});
+
+test('a snapshot can be mounted after the host crashed with it mounted', async () => {
+  await using store = await openStore();
+  const [image] = await store.load(makeOciArchive([APP]));
+  const target = await store.mount(image?.id ?? '');
+  await store.images.unmount(target);
+  mkdirSync(`${store.root}/snapshots/c/one/work/work/incompat/volatile`, { recursive: true });
+
+  const images = await store.reopen();
+  await images.mount('one', target);
+
+  assert.deepEqual(readdirSync(target).toSorted(), ['etc', 'top']);
+});
+
+test('preparing twice is as good as once, and keeps what is in the snapshot', async () => {
+  await using store = await openStore();
+  const [image] = await store.load(makeOciArchive([APP]));
+  const id = image?.id ?? '';
+  const target = await store.mount(id);
+  writeFileSync(`${target}/kept`, 'x');
+
+  await Promise.all([store.images.prepareSnapshot('one', id), store.images.prepareSnapshot('one', id)]);
+
+  assert.equal(readFileSync(`${target}/kept`, 'utf8'), 'x');
+  assert.deepEqual(await store.images.findSnapshots(), ['one']);
+});
+
+test('a snapshot for another image is refused', async () => {
+  await using store = await openStore();
+  const images = await store.load(makeOciArchive([APP, { layers: [] }]));
+  await store.images.prepareSnapshot('one', images[0]?.id ?? '');
+
+  await assert.rejects(store.images.prepareSnapshot('one', images[1]?.id ?? ''), { code: 'AlreadyExists' });
+});
+
+test('a snapshot of an image that is not there is refused, and so is mounting what was not prepared', async () => {
+  await using store = await openStore();
+  const unknown = `sha256:${'0'.repeat(64)}`;
+
+  await assert.rejects(store.images.prepareSnapshot('one', unknown), { code: 'NotFound' });
+  await assert.rejects(store.images.mount('one', store.root), { code: 'NotFound' });
+  await assert.rejects(
+    store.images.withImage(unknown, () => Promise.resolve()),
+    { code: 'NotFound' },
+  );
+  assert.deepEqual(await store.images.findSnapshots(), []);
+});
+
+for (const id of ['', '.', '..', '../evil', 'a/b']) {
+  test(`"${id}" is no container id`, async () => {
+    await using store = await openStore();
+    const [image] = await store.load(makeOciArchive([APP]));
+
+    await assert.rejects(store.images.prepareSnapshot(id, image?.id ?? ''), { code: 'InvalidArgument' });
+    await assert.rejects(store.images.removeSnapshot(id), { code: 'InvalidArgument' });
+
+    assert.equal(store.census().layers, 2);
+  });
+}
+
+test('a removed snapshot is gone, and removing it again succeeds', async () => {
+  await using store = await openStore();
+  const [image] = await store.load(makeOciArchive([APP]));
+  const target = await store.mount(image?.id ?? '');
+  mkdirSync(`${target}/${'deep/'.repeat(400)}`, { recursive: true });
+  await store.images.unmount(target);
+
+  await store.images.removeSnapshot('one');
+  await store.images.removeSnapshot('one');
+
+  assert.deepEqual(await store.images.findSnapshots(), []);
+  assert.deepEqual(readdirSync(`${store.root}/snapshots/c`), []);
+});
+
+test('snapshots are found by the next daemon, also one whose removal was cut off', async () => {
+  await using store = await openStore();
+  const [image] = await store.load(makeOciArchive([APP]));
+  await store.images.prepareSnapshot('one', image?.id ?? '');
+  mkdirSync(`${store.root}/snapshots/c/half/upper`, { recursive: true });
+
+  const images = await store.reopen();
+
+  assert.deepEqual((await images.findSnapshots()).toSorted(), ['half', 'one']);
+  await images.removeSnapshot('half');
+  assert.deepEqual(await images.findSnapshots(), ['one']);
+});
+
+test('the root of a container has mode and owner of the top layer', async () => {
+  await using store = await openStore();
+  const layers = [[{ name: './', mode: 0o700 }], [{ name: './', mode: 0o1777, uid: 12, gid: 34 }]];
+  const [image] = await store.load(makeOciArchive([{ layers }]));
+
+  const { mode, uid, gid } = statSync(await store.mount(image?.id ?? ''));
+
+  assert.deepEqual({ mode: mode & 0o7777, uid, gid }, { mode: 0o1777, uid: 12, gid: 34 });
+});
+
+test('the mount of an image is gone after its use, also when the use fails, and nothing can be written to it', async () => {
+  await using store = await openStore();
+  const [image] = await store.load(makeOciArchive([APP]));
+
+  const use = store.images.withImage(image?.id ?? '', (rootfs) => {
+    assert.throws(() => writeFileSync(`${rootfs}/new`, 'x'), { code: 'EROFS' });
+    throw new Error('use failed');
+  });
+
+  await assert.rejects(use, /use failed/);
+  assert.deepEqual(store.census().mounts, []);
+  assert.deepEqual(readdirSync(`${store.options.runRoot}/tmp-mounts`), []);
+});
+
+test('a root whose path has a comma in it works', async () => {
+  await using outer = await openStore();
+  await using store = await openStore({ root: `${outer.root}/a,b\\c:d` });
+  const [image] = await store.load(makeOciArchive([APP]));
+
+  const rootfs = await store.mount(image?.id ?? '');
+  writeFileSync(`${rootfs}/new`, 'x');
+
+  assert.deepEqual(readdirSync(rootfs).toSorted(), ['etc', 'new', 'top']);
+});
+
+test('a hundred layers can be mounted', async () => {
+  await using store = await openStore();
+  const layers = Array.from({ length: 100 }, (_, index) => ({ [`file-${index}`]: 'x' }));
+  const [image] = await store.load(makeOciArchive([{ layers }]));
+
+  assert.equal(readdirSync(await store.mount(image?.id ?? '')).length, 100);
+});
+
+test('more layers than a mount can name are refused with the limit, and the image is not in use then', async () => {
+  await using outer = await openStore();
+  await using store = await openStore({ root: `${outer.root}${`/${'x'.repeat(200)}`.repeat(9)}` });
+  const [image] = await store.load(
+    makeOciArchive([{ names: ['app'], layers: Array.from({ length: 12 }, () => LAYER) }]),
+  );
+
+  const prepared = store.images.prepareSnapshot('one', image?.id ?? '');
+
+  await assert.rejects(prepared, { code: 'Unsupported', message: /12 layers.*4095/ });
+  assert.deepEqual(await store.images.findSnapshots(), []);
+  await store.images.remove('app');
+});
+
+test('a layer that went missing is unpacked again when it is needed', async () => {
+  await using store = await openStore();
+  const [image] = await store.load(makeOciArchive([{ ...APP, compression: 'zstd' }]));
+  renameSync(`${store.root}/snapshots/l`, `${store.options.runRoot}/taken`);
+
+  const images = await store.reopen();
+  const rootfs = await images.withImage(image?.id ?? '', (path) => Promise.resolve(readdirSync(path).toSorted()));
+
+  assert.deepEqual(rootfs, ['etc', 'top']);
+});
