@@ -36,8 +36,8 @@ export async function assemble(config: Config, log: Log): Promise<Assembly> {
     log.warn('a dead daemon still held the state; it hangs in the kernel', { pid: lock.overridden.pid });
   }
 
-  const processes = new ProcessWatch(bootId);
-  const children = new Children((pid) => processes.isWatching(pid));
+  const processes = new ProcessWatch(bootId, () => children.reapAdopted());
+  const children: Children = new Children((pid) => processes.isWatching(pid));
   children.adoptOrphans();
   const thread = new NamespaceThread();
   const outside = new Outside(children);

@@ -129,19 +129,19 @@ export class Cgroup {
     return count === undefined ? undefined : Number(count);
   }
 
-  /** A cgroup below this one in the v2 tree only, for one exec. The processes named are moved into it. */
+  /** A cgroup below this one, for one exec: what holds for the container holds for it too. */
   child(name: string): Cgroup {
-    return new Cgroup({ ...this.#layout, controllers: new Map(), mode: 'v2' }, `${this.path}/${name}`);
+    return new Cgroup(this.#layout, `${this.path}/${name}`);
   }
 
-  /** Makes it in the v2 tree. */
+  /** Makes it in every hierarchy. v1's cpuset takes no process before it has processors and memory nodes. */
   make(): void {
-    if (this.unified !== undefined) mkdirSync(this.unified, { recursive: true });
-  }
-
-  /** Returns whether the process could be moved: it may have ended. */
-  add(pid: number): boolean {
-    return this.unified !== undefined && writeIfThere(`${this.unified}/cgroup.procs`, String(pid));
+    for (const folder of this.#folders()) mkdirSync(folder, { recursive: true });
+    const cpuset = this.#folderOf('cpuset');
+    if (cpuset === undefined) return;
+    for (const file of ['cpuset.cpus', 'cpuset.mems']) {
+      writeIfThere(`${cpuset}/${file}`, readOrUndefined(`${cpuset}/../${file}`)?.trim() ?? '');
+    }
   }
 
   /**

@@ -46,7 +46,8 @@ const KILL_GRACE_MS = 2_000;
  * itself, so an adopted process would stay a zombie for ever.
  */
 export class Children {
-  readonly #own = new Set<number>();
+  /** By process number, which a later child may get as soon as the system has let go of an earlier one. */
+  readonly #own = new Map<number, ChildProcess>();
   readonly #isAwaited: (pid: number) => boolean;
 
   /** @param isAwaited whether somebody else will reap this pid, because they want its wait status */
@@ -72,8 +73,10 @@ export class Children {
     });
     const { pid } = child;
     if (pid !== undefined) {
-      this.#own.add(pid);
-      child.once('exit', () => this.#own.delete(pid));
+      this.#own.set(pid, child);
+      child.once('exit', () => {
+        if (this.#own.get(pid) === child) this.#own.delete(pid);
+      });
     }
     return child;
   }

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { close, eventfd, reapByPidfd, write } from './abi.ts';
+import { close, eventfd, write } from './abi.ts';
 import { Pidfd } from './process.ts';
 import type { ProcessIdentity } from '../base/process-identity.ts';
 
@@ -41,9 +41,12 @@ export class ProcessWatch implements AsyncDisposable {
   readonly #wakeFd = eventfd();
   readonly #worker: Worker;
   readonly #entries = new Map<number, Entry>();
+  readonly #onEnded: () => void;
 
-  constructor(bootId: string) {
+  /** @param onEnded called after each end: a process that nobody watches any more may be reaped now */
+  constructor(bootId: string, onEnded: () => void = () => undefined) {
     this.#bootId = bootId;
+    this.#onEnded = onEnded;
     this.#worker = new Worker(new URL('./process-watch.worker.ts', import.meta.url), {
       workerData: { wakeFd: this.#wakeFd },
       resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 2 },
@@ -102,10 +105,10 @@ export class ProcessWatch implements AsyncDisposable {
     const entry = this.#entries.get(notice.fd);
     if (entry === undefined) return;
     if (notice.kind === 'ended') {
-      reapByPidfd(notice.fd); // fails when it is not our child, which is the usual case
       entry.resolve({ at: notice.at, waitStatus: notice.waitStatus });
       if (entry.dropping) return; // 'dropped' follows
       this.#forget(notice.fd);
+      this.#onEnded();
       return;
     }
     this.#forget(notice.fd);
