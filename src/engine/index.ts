@@ -1,13 +1,10 @@
 export { Engine } from './engine.ts';
-export type { EngineWorld } from './engine.ts';
-export type { ContainerView, LogOptions } from './containers.ts';
-export type { ContainerRequest, MountRequest, Requester, Resources } from './container/spec.ts';
-export type { ContainerRow, ContainerState, ExitRecord } from './container/state.ts';
+export type { ContainerView } from './containers.ts';
+export type { ContainerRequest } from './container/spec.ts';
+export type { ContainerRow, ExitRecord } from './container/state.ts';
 export { currentRun, describePhase, exitOf } from './container/state.ts';
 export type { ExecEnd, ExecRequest, ExecSession } from './container/exec.ts';
 export type { StopRequest, StopResult } from './container/stop.ts';
-export type { Explanation, Finding } from './container/why.ts';
-export type { DebtRow, EventRow, EventType } from './rows.ts';
-export { defaultSettings } from './settings.ts';
-export type { EngineSettings } from './settings.ts';
+export type { Explanation } from './container/why.ts';
+export type { DebtRow, EventRow } from './rows.ts';
 export { STEPS } from './steps.ts';

@@ -44,7 +44,7 @@ export interface DebtRow {
   readonly lastError: string;
 }
 
-export type EventType =
+type EventType =
   | 'container.created'
   | 'container.started'
   | 'container.warning'

@@ -58,6 +58,7 @@ export class Conmon implements Monitor {
       throw error;
     } finally {
       sync.destroy();
+      child.stderr?.destroy();
       child.unref();
     }
   }
@@ -122,7 +123,7 @@ export class Conmon implements Monitor {
         ...(order.hasStdin ? ['--stdin'] : []),
       ],
       {
-        stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+        stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
         env: { _OCI_SYNCPIPE: String(SYNC_FD) },
         cwd: folder,
         detached: true,
@@ -166,9 +167,12 @@ async function firstLine(
     const message = `Cannot start monitor "${child.spawnfile}": ${messageOf(error)}`;
     reject(new BerthError('Unavailable', message, { cause: error }));
   });
-  sync.once('end', () =>
-    reject(new BerthError('Internal', 'Cannot make the container: its monitor ended without a word')),
-  );
+  let words = '';
+  child.stderr?.on('data', (data: Buffer) => (words += data.toString('utf8')));
+  child.once('close', () => {
+    const said = words.trim() === '' ? 'without a word' : `with "${words.trim()}"`;
+    reject(new BerthError('Internal', `Cannot make the container: its monitor ended ${said}`));
+  });
   const late = `Cannot make the container: the runtime did not answer within ${deadlineMs} ms`;
   const timer = setTimeout(() => reject(new BerthError('DeadlineExceeded', late)), deadlineMs);
   const onAbort = (): void => reject(abortError(signal));

@@ -43,7 +43,7 @@ export async function* readLog(path: string, query: LogQuery): AsyncGenerator<Lo
 }
 
 /** Undefined for what is no record: a line that was cut off. */
-export function parseLogLine(line: Buffer): LogLine | undefined {
+function parseLogLine(line: Buffer): LogLine | undefined {
   const afterTime = line.indexOf(' ');
   const afterStream = line.indexOf(' ', afterTime + 1);
   const afterTag = line.indexOf(' ', afterStream + 1);
@@ -56,6 +56,18 @@ export function parseLogLine(line: Buffer): LogLine | undefined {
     isPartial: line[afterStream + 1] === 'P'.charCodeAt(0),
     data: Uint8Array.from(line.subarray(afterTag + 1)),
   };
+}
+
+/** The runtime's own words in the container's log, when the kernel refused to run its program. @see crun, runc: execv */
+const EXEC_FAILURE =
+  /^exec (?:container process )?.*: (?:No such file or directory|Exec format error|Permission denied)$/i;
+
+export async function explainEarlyEnd(path: string): Promise<string | undefined> {
+  for await (const { data, stream } of readLog(path, { tail: 1 })) {
+    const text = Buffer.from(data).toString('utf8');
+    if (stream === 'stderr' && EXEC_FAILURE.test(text)) return text;
+  }
+  return undefined;
 }
 
 /** Removes the log and its rotated predecessors, which stand in a folder of the container's own. */

@@ -1,4 +1,5 @@
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { arch } from 'node:process';
 import type { ProcessIdentity } from '../base/process-identity.ts';
 import type { ProcessDiagnosis, RunDiagnosis } from '../engine/ports.ts';
 import type { Cgroup } from '../linux/cgroup.ts';
@@ -7,21 +8,30 @@ import { isPresent, readStat } from '../linux/process.ts';
 /** More than that says nothing to anybody. */
 const MOST_PROCESSES = 50;
 
-/** System calls whose first argument is a descriptor: the file that a stuck process works on. @see asm/unistd_64.h */
-const CALLS_WITH_FD: ReadonlyMap<number, string> = new Map([
-  [0, 'read'],
-  [1, 'write'],
-  [3, 'close'],
-  [5, 'fstat'],
-  [17, 'pread64'],
-  [18, 'pwrite64'],
-  [19, 'readv'],
-  [20, 'writev'],
-  [74, 'fsync'],
-  [75, 'fdatasync'],
-  [77, 'ftruncate'],
-  [285, 'fallocate'],
-]);
+/** System calls that hang on file systems, by number. @see asm/unistd_64.h, asm-generic/unistd.h */
+const CALLS: Readonly<Record<string, ReadonlyMap<number, string>>> = {
+  x64: numbered(
+    '0 read 1 write 2 open 3 close 4 stat 5 fstat 17 pread64 18 pwrite64 19 readv 20 writev 74 fsync 75 fdatasync ' +
+      '76 truncate 77 ftruncate 82 rename 83 mkdir 84 rmdir 87 unlink 162 sync 217 getdents64 257 openat 258 mkdirat ' +
+      '262 newfstatat 263 unlinkat 264 renameat 280 utimensat 285 fallocate 306 syncfs 316 renameat2 332 statx',
+  ),
+  arm64: numbered(
+    '34 mkdirat 35 unlinkat 38 renameat 45 truncate 46 ftruncate 47 fallocate 56 openat 57 close 61 getdents64 63 read ' +
+      '64 write 65 readv 66 writev 67 pread64 68 pwrite64 79 newfstatat 80 fstat 81 sync 82 fsync 83 fdatasync ' +
+      '88 utimensat 267 syncfs 276 renameat2 291 statx',
+  ),
+};
+
+/** Those whose first argument is the descriptor of the file that a stuck process works on. */
+const WITH_FD = new Set(
+  'read write close fstat pread64 pwrite64 readv writev fsync fdatasync ftruncate fallocate getdents64 syncfs'.split(
+    ' ',
+  ),
+);
+
+function numbered(text: string): ReadonlyMap<number, string> {
+  return new Map([...text.matchAll(/(\d+) (\w+)/g)].map(([, number, name = '']) => [Number(number), name]));
+}
 
 export interface DiagnoseInput {
   readonly cgroup: Cgroup;
@@ -70,8 +80,8 @@ function diagnoseProcess(pid: number, drainingLinks: readonly string[]): Process
 function currentCall(pid: number): { readonly name: string; readonly fd: number | undefined } | undefined {
   const [number, first] = (readText(`/proc/${pid}/syscall`) ?? '').split(' ');
   if (number === undefined || !/^\d+$/.test(number)) return undefined;
-  const name = CALLS_WITH_FD.get(Number(number));
-  return name === undefined ? { name: `number ${number}`, fd: undefined } : { name, fd: Number(first) };
+  const name = CALLS[arch]?.get(Number(number)) ?? `number ${number}`;
+  return { name, fd: WITH_FD.has(name) ? Number(first) : undefined };
 }
 
 /**
@@ -93,7 +103,10 @@ function mountOf(pid: number, file: string | undefined): string | undefined {
   return real.length === 1 ? real[0]?.target : undefined;
 }
 
-const KERNEL_TYPES = new Set(['proc', 'sysfs', 'tmpfs', 'devpts', 'mqueue', 'cgroup', 'cgroup2', 'overlay', '']);
+const KERNEL_TYPES = new Set([
+  ...'proc sysfs tmpfs devtmpfs ramfs devpts mqueue cgroup cgroup2 overlay securityfs debugfs tracefs bpf'.split(' '),
+  '',
+]);
 
 function openFiles(pid: number): string[] {
   try {

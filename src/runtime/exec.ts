@@ -7,7 +7,7 @@ import type { ProcessIdentity } from '../base/process-identity.ts';
 import type { ExecPlan, ExecProcess, OutputChunk } from '../engine/ports.ts';
 import type { Cgroup } from '../linux/cgroup.ts';
 import type { Children } from '../linux/children.ts';
-import { Pidfd, identify, readStat } from '../linux/process.ts';
+import { Pidfd, identify } from '../linux/process.ts';
 import { OutputQueue } from './exec-output.ts';
 import type { OciCli } from './oci-cli.ts';
 import { tidyMessage } from './oci-cli.ts';
@@ -21,7 +21,6 @@ export interface ExecParts {
   readonly children: Children;
   readonly cli: OciCli;
   readonly bootId: string;
-  readonly cgroupMode: 'v1' | 'hybrid' | 'v2';
 }
 
 export interface ExecOrder {
@@ -53,8 +52,8 @@ export async function startExec(parts: ExecParts, order: ExecOrder, signal: Abor
   const pidFile = `${runFolder}/exec-${plan.id}.pid`;
   await writeFile(processFile, JSON.stringify(order.process), { mode: 0o600 });
   const own = execCgroup(order.cgroup, plan.id);
-  if (parts.cgroupMode === 'v2') own.make();
-  const cgroupFlag = parts.cgroupMode === 'v2' ? ['--cgroup', execCgroupName(plan.id)] : [];
+  own.make(); // crun leaves out a hierarchy in which it does not exist, and the limits with it
+  const cgroupFlag = ['--cgroup', execCgroupName(plan.id)];
   const verb = ['exec', ...cgroupFlag, '--process', processFile, '--pid-file', pidFile, order.runtimeId];
   const child = parts.children.spawn(parts.cli.path, parts.cli.arguments(...verb), {
     stdio: [plan.hasStdin ? 'pipe' : 'ignore', 'pipe', 'pipe'],
@@ -83,7 +82,9 @@ function execCgroup(container: Cgroup, id: string): Cgroup {
 
 /** Ends an exec that an earlier daemon started, and all that it started. */
 export function killExec(parts: ExecParts, container: Cgroup, id: string, identity: ProcessIdentity): void {
-  killTree(parts, container, execCgroup(container, id), identity);
+  execCgroup(container, id).kill(parts.bootId);
+  using pidfd = Pidfd.open(identity, parts.bootId);
+  pidfd?.signal(9);
 }
 
 class DirectExec implements StartedExec {
@@ -94,7 +95,6 @@ class DirectExec implements StartedExec {
   isDraining = false;
   #identity: ProcessIdentity | undefined;
   readonly #parts: ExecParts;
-  readonly #order: ExecOrder;
   readonly #child: ChildProcess;
   readonly #own: Cgroup;
   readonly #exit: Promise<number>;
@@ -103,7 +103,6 @@ class DirectExec implements StartedExec {
   constructor(parts: ExecParts, order: ExecOrder, child: ChildProcess, own: Cgroup) {
     this.id = order.plan.id;
     this.#parts = parts;
-    this.#order = order;
     this.#child = child;
     this.#own = own;
     this.#queue = new OutputQueue(child);
@@ -151,7 +150,6 @@ class DirectExec implements StartedExec {
   identified(pid: number): void {
     this.#identity = identify(this.#parts.bootId, pid);
     this.outputLinks = [1, 2].flatMap((fd) => linkOf(`/proc/${this.#child.pid ?? 0}/fd/${fd}`));
-    if (this.#parts.cgroupMode === 'hybrid' && this.#identity !== undefined) this.#gather(this.#identity);
   }
 
   write(data: Uint8Array): Promise<void> {
@@ -171,16 +169,9 @@ class DirectExec implements StartedExec {
   }
 
   kill(): Promise<void> {
-    if (this.#identity === undefined) this.#child.kill('SIGKILL');
-    else killTree(this.#parts, this.#order.cgroup, this.#own, this.#identity);
+    this.#own.kill(this.#parts.bootId);
+    this.#child.kill('SIGKILL'); // the runtime, if it is still on its way into the container
     return Promise.resolve();
-  }
-
-  /** Its process is moved, and what it has started by now; what it starts from here on is born there. */
-  #gather(identity: ProcessIdentity): void {
-    this.#own.make();
-    this.#own.add(identity.pid);
-    for (const pid of relativesOf(identity, this.#order.cgroup)) this.#own.add(pid);
   }
 
   async #failure(code: number): Promise<BerthError> {
@@ -205,34 +196,6 @@ class DirectExec implements StartedExec {
     }
     return { code, isOutputCut };
   }
-}
-
-/** SIGKILL to the process and all that it started, as far as the host can tell what that is. */
-function killTree(parts: ExecParts, container: Cgroup, own: Cgroup, identity: ProcessIdentity): void {
-  const { bootId } = parts;
-  const relatives = own.exists && parts.cgroupMode === 'v2' ? [] : relativesOf(identity, container);
-  own.kill(bootId);
-  const members = [identity, ...relatives.map((pid) => identify(bootId, pid)).filter((found) => found !== undefined)];
-  for (const member of members) {
-    using pidfd = Pidfd.open(member, bootId);
-    pidfd?.signal(9);
-  }
-}
-
-/** Those of the container's processes that descend from this one, or are in its session. */
-function relativesOf({ pid }: ProcessIdentity, container: Cgroup): number[] {
-  const session = readStat(pid)?.session;
-  const stats = new Map(container.pids().map((each) => [each, readStat(each)]));
-  const isRelative = (each: number): boolean => {
-    for (let at = each, steps = 0; steps < stats.size; steps += 1) {
-      const stat = stats.get(at);
-      if (stat === undefined) return false;
-      if (stat.parent === pid || (session !== undefined && stat.session === session)) return true;
-      at = stat.parent;
-    }
-    return false;
-  };
-  return [...stats.keys()].filter((each) => each !== pid && isRelative(each));
 }
 
 function readPid(file: string): number | undefined {

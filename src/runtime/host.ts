@@ -42,7 +42,7 @@ const LIMIT_NAMES: Readonly<Record<string, string>> = {
 export const RLIMIT_NAMES: readonly string[] = Object.values(LIMIT_NAMES);
 
 /** Each line: the name in 26 columns, then soft, hard and unit. */
-export function readHardLimits(text: string): ReadonlyMap<string, number> {
+function readHardLimits(text: string): ReadonlyMap<string, number> {
   const limits = new Map<string, number>();
   for (const line of text.split('\n')) {
     const name = LIMIT_NAMES[line.slice(0, 25).trim()];

@@ -6,6 +6,7 @@ import type { NamespaceThread } from '../linux/namespaces.ts';
 import type { Outside } from '../linux/outside.ts';
 import type { ProcessWatch } from '../linux/process-watch.ts';
 import { Conmon } from './conmon.ts';
+import { findProgram } from './program.ts';
 import { readHostAbilities } from './host.ts';
 import { OciCli } from './oci-cli.ts';
 import { createOciRuntime } from './oci-runtime.ts';
@@ -37,9 +38,9 @@ const KNOWN_FIFO = /^crun version 1\.(8\.1|14\.1|21)$/;
 /** @throws BerthError Unavailable when the runtime's program cannot be run */
 export async function openOciRuntime(options: OciRuntimeOptions): Promise<Runtime> {
   const { clock, children, runRoot } = options;
-  const cli = new OciCli(children, options.runtimePath, `${runRoot}/${options.handler}`);
+  const cli = new OciCli(children, findProgram(options.runtimePath), `${runRoot}/${options.handler}`);
   const folders = new RunFolders(runRoot);
-  const monitor = new Conmon(options.monitorPath, { children, cli, folders, bootId: clock.bootId });
+  const monitor = new Conmon(findProgram(options.monitorPath), { children, cli, folders, bootId: clock.bootId });
   return createOciRuntime(options.handler, {
     ...options,
     cli,

@@ -7,7 +7,7 @@ import type { ExecPlan, ExecProcess, RunRef, Runtime, StartFailure } from '../en
 import { Pidfd, isRunning } from '../linux/process.ts';
 import { readInRoot } from '../linux/rooted.ts';
 import { cleanSteps } from './cleaning.ts';
-import { readLog, removeLog } from './container-log.ts';
+import { explainEarlyEnd, readLog, removeLog } from './container-log.ts';
 import {
   armRunGuard,
   endGuards,
@@ -77,6 +77,7 @@ export function createOciRuntime(handler: string, parts: RuntimeParts): Runtime 
         bootId,
         drainingLinks: drainingLinks(parts, run),
       }),
+    explainEarlyEnd,
     readLog,
     removeLog,
   };
@@ -160,8 +161,8 @@ async function execInRun(parts: RuntimeParts, run: RunRef, plan: ExecPlan, signa
   return exec;
 }
 
-function execParts({ children, cli, clock, layout }: RuntimeParts) {
-  return { children, cli, bootId: clock.bootId, cgroupMode: layout.mode };
+function execParts({ children, cli, clock }: RuntimeParts) {
+  return { children, cli, bootId: clock.bootId };
 }
 
 function drainingLinks(parts: RuntimeParts, run: RunRef): string[] {

@@ -122,7 +122,7 @@ export class FakeProcess {
 }
 
 /** The monitor of a run: it writes the exit file a little after the end, unless it was killed or stopped. */
-export class FakeMonitor {
+class FakeMonitor {
   readonly identity: ProcessIdentity;
   isAlive = true;
   isStopped = false;

@@ -278,6 +278,10 @@ export class FakeRuntime implements Runtime {
     };
   }
 
+  explainEarlyEnd(): Promise<undefined> {
+    return this.#power.live(() => Promise.resolve(undefined));
+  }
+
   async *readLog(): AsyncGenerator<LogLine> {
     // nothing is printed in memory
   }

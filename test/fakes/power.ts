@@ -2,7 +2,7 @@ import type { Clock } from '../../src/base/clock.ts';
 import type { Failpoints } from '../../src/base/failpoints.ts';
 
 /** What a dead daemon's code runs into. Nothing of it may have an effect any more. */
-export class PowerLost extends Error {
+class PowerLost extends Error {
   constructor() {
     super('the daemon is dead');
   }

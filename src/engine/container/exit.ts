@@ -14,6 +14,7 @@ import { witnessExit, witnessLog } from './witness.ts';
 
 const FENCE_RETRY_MS = 20;
 const LAST_FENCE_RETRY_MS = 10_000;
+const EARLY_MS = 1_000;
 
 /** Waits for the end of a run and sees to all that follows from it. It never rejects. */
 export async function followRun(
@@ -30,9 +31,19 @@ export async function followRun(
   });
   // Processes that share a PID namespace with others outlive PID 1; its end is the end of the container all the same.
   if (!hasOwnPidNamespace(actor.spec)) runtime.killAll(run);
-  const told = await actor.mailbox.run(() => tellExit(actor, parts, run, fact));
+  const message = await earlyFailure(actor, parts, fact);
+  const told = await actor.mailbox.run(() => tellExit(actor, parts, run, fact, message));
   const finishing = finish(actor, parts, run, processes, watch, told?.log ?? 'cut');
   actor.cleaning = detached(parts.log, 'cleaning', finishing);
+}
+
+/** A program that fails within its first moments may never have begun; then the runtime's last words tell why. */
+async function earlyFailure(actor: ContainerActor, parts: EngineParts, fact: ExitFact): Promise<string | undefined> {
+  const { spec, state } = actor;
+  const run = currentRun(state);
+  const startedAt = run === undefined ? undefined : 'startedAt' in run ? run.startedAt : run.releasedAt;
+  const isEarly = startedAt !== undefined && fact.at - startedAt < EARLY_MS;
+  return isEarly && fact.code === 1 ? runtimeOf(parts, spec).explainEarlyEnd(spec.logPath) : undefined;
 }
 
 /** Its log first, as the cleaning removes what it is read from. */
@@ -79,11 +90,19 @@ async function fence(actor: ContainerActor, parts: EngineParts, run: RunRef): Pr
 }
 
 /** Undefined when the state has gone on without this run, which recovery may have done. */
-function tellExit(actor: ContainerActor, parts: EngineParts, run: RunRef, fact: ExitFact): ExitRecord | undefined {
+function tellExit(
+  actor: ContainerActor,
+  parts: EngineParts,
+  run: RunRef,
+  fact: ExitFact,
+  message: string | undefined,
+): ExitRecord | undefined {
   const current = currentRun(actor.state);
   if (current?.number !== run.number) return undefined;
   const oomKills = runtimeOf(parts, actor.spec).oomKills(run) ?? 0;
-  const exit = exitRecord(run.number, current, fact, oomKills, parts.settings.lostMonitor === 'stop');
+  const isFencing = parts.settings.lostMonitor === 'stop';
+  const record = exitRecord(run.number, current, fact, oomKills, isFencing);
+  const exit = message === undefined ? record : { ...record, message };
   commitExit(actor, exit, oomKills > 0 && !exit.isOom ? oomKills : 0);
   return exit;
 }

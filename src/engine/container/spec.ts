@@ -41,7 +41,7 @@ export interface ContainerRequest {
   readonly apiData?: unknown;
 }
 
-export interface PrivateSandboxRequest {
+interface PrivateSandboxRequest {
   readonly network?: SandboxNetwork;
   readonly hostname?: string;
 }
@@ -50,7 +50,7 @@ export interface PrivateSandboxRequest {
 export type SandboxNetwork = 'none' | 'host';
 
 /** `container`: its own; `host`: the host's. */
-export type PidNamespace = 'container' | 'host';
+type PidNamespace = 'container' | 'host';
 
 export type MountRequest =
   | {
@@ -91,7 +91,7 @@ export interface Rlimit {
 }
 
 /** Kept and shown; acting on it comes with the Docker door. */
-export interface RestartPolicy {
+interface RestartPolicy {
   readonly when: 'no' | 'always' | 'on-failure' | 'unless-stopped';
   readonly maxRetries?: number;
 }

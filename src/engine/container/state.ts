@@ -23,8 +23,6 @@ export type ContainerState =
   | { readonly phase: 'exited'; readonly exit: ExitRecord; readonly isCleaned: boolean }
   | { readonly phase: 'removing'; readonly exit: ExitRecord | undefined; readonly deadline: BootDeadline };
 
-export type ContainerPhase = ContainerState['phase'];
-
 /** A point in boottime, which means nothing in another boot. */
 export interface BootDeadline {
   readonly bootId: string;
@@ -64,7 +62,7 @@ export interface LiveRun {
   readonly kill?: KillRequest;
 }
 
-export interface KillRequest {
+interface KillRequest {
   readonly requester: Requester;
   readonly reason?: string;
 }

@@ -20,7 +20,7 @@ export interface Explanation {
   readonly findings: readonly Finding[];
 }
 
-export interface Finding {
+interface Finding {
   readonly kind:
     | 'ignored-signal'
     | 'frozen'
@@ -109,7 +109,7 @@ function waitingFor(actor: ContainerActor, { clock }: EngineParts): string | und
   const { progress } = actor;
   if (progress === undefined) return undefined;
   const what = STEP_WORDS[progress.step] ?? `step ${progress.step}`;
-  return `${what}, since ${formatDuration(clock.now() - progress.since)}`;
+  return `${what} (${formatDuration(clock.now() - progress.since)} so far)`;
 }
 
 function ofStep(actor: ContainerActor, parts: EngineParts): Finding[] {
