@@ -35,7 +35,7 @@ export function imageAnswer({ id, names, sizeBytes, createdAt, architecture, lay
   return { id, names, sizeBytes, architecture, layers, ...(createdAt === undefined ? {} : { createdAt }) };
 }
 
-const decoder = new TextDecoder('utf-8', { fatal: true });
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 export function logRecord({ time, stream, data, isPartial }: LogLine): LogRecord {
   return { time, stream, ...textOrData(data), ...(isPartial ? { isPartial: true } : {}) };

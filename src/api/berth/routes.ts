@@ -18,7 +18,7 @@ export interface Call {
 }
 
 /** Answers with an object, or has sent its answer itself and gives undefined. */
-export type Handler = (call: Call) => Promise<object | undefined> | object | undefined;
+type Handler = (call: Call) => Promise<object | undefined> | object | undefined;
 
 export interface Route {
   readonly method: 'GET' | 'POST' | 'DELETE';

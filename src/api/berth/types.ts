@@ -100,6 +100,8 @@ export type ExecInput =
 export type ExecOutput =
   | { readonly kind: 'started'; readonly id: string }
   | { readonly kind: 'output'; readonly stream: 'stdout' | 'stderr' /** base64 */; readonly data: string }
+  /** So much of the input was taken. A client that has little under way can still send a signal at any time. */
+  | { readonly kind: 'taken'; readonly bytes: number }
   | { readonly kind: 'exit'; readonly code: number; readonly isTimedOut: boolean; readonly isOutputCut: boolean };
 
 export interface ImageAnswer {
@@ -122,7 +124,12 @@ export type DebtAnswer = DebtRow;
 
 /** `GET /v1/doctor`: what the daemon itself has to tell. */
 export interface DoctorAnswer {
-  readonly findings: readonly { readonly level: 'ok' | 'warning' | 'error'; readonly text: string }[];
+  readonly findings: readonly {
+    readonly level: 'ok' | 'warning' | 'error';
+    readonly text: string;
+    /** What to do about it. */
+    readonly advice?: string;
+  }[];
   /** Runs that live and belong to no container: `POST /v1/foreign/ID/adopt` or `…/remove`. */
   readonly foreign: readonly { readonly container: string; readonly run: number; readonly processes: number }[];
 }

@@ -12,10 +12,15 @@ export function examine({ engine, doctor }: Call): DoctorAnswer {
       ...doctor(),
       trouble === undefined
         ? { level: 'ok', text: 'State is saved' }
-        : { level: 'error', text: `State cannot be saved and is kept in memory: ${trouble}` },
+        : {
+            level: 'error',
+            text: `State cannot be saved and is kept in memory: ${trouble}`,
+            advice: 'make room on its disk, or see to it: what is kept in memory is written as soon as it can be',
+          },
       ...engine.debts().map((debt) => ({
         level: 'warning' as const,
         text: `Not cleaned yet after ${debt.tries} tries: ${debt.what}: ${debt.lastError}`,
+        advice: `it is tried again; see to it yourself and "berth debts --forgive ${debt.id}" if it never will be`,
       })),
     ],
     foreign: engine.foreign.map(({ run, processes }) => ({ container: run.containerId, run: run.number, processes })),

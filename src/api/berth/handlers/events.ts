@@ -6,18 +6,19 @@ import { numberIn } from './containers.ts';
 /** `after=N` resumes; without `follow=1` it ends at the newest one. */
 export async function events({ engine, query, response, gone }: Call): Promise<undefined> {
   const after = numberIn(query, 'after');
-  const container = query.get('container');
+  const wanted = query.get('container');
+  const container = wanted === null ? undefined : engine.containers.get(wanted).row.spec.id;
   const isFollowing = query.get('follow') === '1';
   using feed = engine.events({
     ...(after === undefined ? {} : { after }),
-    ...(container === null ? {} : { container: engine.containers.get(container).row.spec.id }),
+    ...(container === undefined ? {} : { container }),
   });
   const newest = engine.lastEvent;
   gone.addEventListener('abort', () => feed[Symbol.dispose](), { once: true });
-  await sendLines(response, isFollowing ? feed : until(engine.eventsUpTo(after ?? 0, newest)), gone);
+  await sendLines(response, isFollowing ? feed : until(engine.eventsUpTo(after ?? 0, newest), container), gone);
   return undefined;
 }
 
-async function* until(all: Iterable<EventRow>): AsyncGenerator<EventRow> {
-  for (const event of all) yield event;
+async function* until(all: Iterable<EventRow>, container: string | undefined): AsyncGenerator<EventRow> {
+  for (const event of all) if (container === undefined || event.container === container) yield event;
 }

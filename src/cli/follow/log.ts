@@ -1,0 +1,33 @@
+import type { LogOptions, LogRecord } from '../../client/index.ts';
+import type { Cli } from '../cli.ts';
+import { tell } from '../cli.ts';
+import { persist } from './persist.ts';
+import { LogPosition } from './position.ts';
+
+export interface Followed {
+  readonly id: string;
+  readonly name: string;
+}
+
+/** Hands on a container's log until its run is over, also across restarts of the daemon. */
+export async function followLog(
+  cli: Cli,
+  { id, name }: Followed,
+  options: Pick<LogOptions, 'tail' | 'since'>,
+  take: (record: LogRecord) => Promise<void>,
+): Promise<void> {
+  const position = new LogPosition();
+  const persistence = {
+    client: cli.client,
+    what: `follow the log of container "${name}"`,
+    tell: (message: string) => tell(cli, message),
+  };
+  await persist(persistence, async () => {
+    position.restart();
+    const { since } = position;
+    const from = since === undefined ? options : { since };
+    for await (const record of cli.client.containers.logs(id, { ...from, isFollowing: true })) {
+      if (position.accept(record)) await take(record);
+    }
+  });
+}

@@ -1,0 +1,55 @@
+import { once } from 'node:events';
+import type { Writable } from 'node:stream';
+import { jsonText } from './neutral.ts';
+
+/** One of the two streams that the process writes to. */
+export class Output {
+  readonly #stream: Writable & { readonly isTTY?: boolean };
+  /** Called when nothing more can be written: EPIPE says that nobody reads any more. */
+  onGone: (error: Error) => void = () => undefined;
+
+  constructor(stream: Writable & { readonly isTTY?: boolean }) {
+    this.#stream = stream;
+    stream.on('error', (error) => this.onGone(error));
+  }
+
+  get isTerminal(): boolean {
+    return this.#stream.isTTY === true;
+  }
+
+  /** Resolves when there is room for more. What nobody reads is dropped. */
+  async write(data: string | Uint8Array): Promise<void> {
+    if (this.#stream.destroyed || this.#stream.write(data)) return;
+    const over = new AbortController();
+    const { signal } = over;
+    const ends = ['drain', 'close'].map((name) => once(this.#stream, name, { signal }).catch(() => undefined));
+    await Promise.race(ends);
+    over.abort();
+  }
+
+  line(text: string): Promise<void> {
+    return this.write(`${text}\n`);
+  }
+
+  lines(lines: readonly string[]): Promise<void> {
+    return this.write(lines.map((line) => `${line}\n`).join(''));
+  }
+
+  /** One document, indented for people. */
+  json(value: unknown): Promise<void> {
+    return this.line(jsonText(value, 2));
+  }
+
+  /** One line of NDJSON. */
+  jsonLine(value: unknown): Promise<void> {
+    return this.line(jsonText(value));
+  }
+
+  /** Resolves when everything was handed over. */
+  flushed(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#stream.destroyed) resolve();
+      else this.#stream.write('', () => resolve());
+    });
+  }
+}
