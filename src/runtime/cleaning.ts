@@ -70,8 +70,10 @@ async function endMonitor(parts: RuntimeParts, run: RunRef): Promise<void> {
 }
 
 async function deleteFromRuntime(parts: RuntimeParts, run: RunRef, id: string): Promise<void> {
-  if (!(await parts.cli.knows(id))) return;
-  await parts.memory.gateOf(run).pass(() => parts.cli.delete(id, COMMAND_DEADLINE_MS));
+  if (await parts.cli.knows(id)) {
+    await parts.memory.gateOf(run).pass(() => parts.cli.delete(id, COMMAND_DEADLINE_MS));
+  }
+  await parts.cli.forget(id);
 }
 
 async function removeCgroup(parts: RuntimeParts, run: RunRef): Promise<void> {

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { BerthError } from '../base/errors.ts';
 import type { Children, RunResult } from '../linux/children.ts';
 
@@ -50,12 +50,19 @@ export class OciCli {
     throw new BerthError('Internal', `Cannot delete ${runtimeId} with ${this.path}: ${tidyMessage(stderr)}`);
   }
 
-  /** Whether the runtime knows the container at all. */
+  /** Whether the runtime knows the container: what was killed while it made one may have left half of its state. */
   async knows(runtimeId: string): Promise<boolean> {
-    return readFile(`${this.stateFolder(runtimeId)}/status`).then(
-      () => true,
-      () => false,
-    );
+    try {
+      JSON.parse(await readFile(`${this.stateFolder(runtimeId)}/status`, 'utf8'));
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Removes what is left of its state when it does not know the container any more. */
+  async forget(runtimeId: string): Promise<void> {
+    await rm(this.stateFolder(runtimeId), { recursive: true, force: true });
   }
 }
 

@@ -43,6 +43,7 @@ export function makeBusyboxRoot(folder: string): void {
   chmodSync(`${folder}/bin/busybox`, 0o755);
   chmodSync(`${folder}/tmp`, 0o1777);
   for (const applet of APPLETS) symlinkSync('busybox', `${folder}/bin/${applet}`);
+  writeFileSync(`${folder}/bin/orphan`, '#!/no/such/interpreter\n', { mode: 0o755 });
   writeFileSync(`${folder}/etc/passwd`, 'root:x:0:0:root:/root:/bin/sh\nweb:x:1000:1001::/home/web:/bin/sh\n');
   writeFileSync(`${folder}/etc/group`, 'root:x:0:\nweb:x:1001:\nextra:x:2000:web\n');
 }

@@ -12,7 +12,7 @@ import { joinCgroups } from './cgroups.ts';
 export const layout = detectCgroupLayout();
 
 /** What a hybrid host looks like to an engine that finds no v2 tree. */
-export const pureV1: CgroupLayout = { ...layout, mode: 'v1', unified: undefined };
+const pureV1: CgroupLayout = { ...layout, mode: 'v1', unified: undefined };
 
 /** The layouts that this host can show. */
 export const layouts: readonly CgroupLayout[] = layout.mode === 'hybrid' ? [layout, pureV1] : [layout];

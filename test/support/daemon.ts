@@ -1,0 +1,436 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createWriteStream, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { request as openRequest } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { setTimeout as sleepFor } from 'node:timers/promises';
+import type {
+  ContainerAnswer,
+  CreateBody,
+  EventLine,
+  ExecBody,
+  ExecOutput,
+  StopAnswer,
+  WhyAnswer,
+} from '../../src/api/berth/types.ts';
+import type { ExitRecord } from '../../src/engine/index.ts';
+import { Cgroup } from '../../src/linux/cgroup.ts';
+import { detectCgroupLayout } from '../../src/linux/cgroup-layout.ts';
+import { readStat } from '../../src/linux/process.ts';
+import { makeBusyboxRoot } from './busybox-root.ts';
+import { hostCensus } from './census.ts';
+
+const BERTH = new URL('../../berth', import.meta.url).pathname;
+
+/** An answer that is an error, as the door gives it. */
+class ApiError extends Error {
+  readonly code: string;
+  readonly field: string | undefined;
+  readonly status: number;
+
+  constructor(status: number, { code, message, field }: { code: string; message: string; field?: string }) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.field = field;
+  }
+}
+
+export interface ExecOutcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly bytes: number;
+  readonly isTimedOut: boolean;
+  readonly isOutputCut: boolean;
+}
+
+export interface DaemonOptions {
+  /** More of the configuration, in TOML. */
+  readonly config?: string;
+  /** `BERTH_FAIL` for the first daemon. */
+  readonly fail?: string;
+  /** Programs that stand in the daemon's folder; `ROOT` in the configuration means that folder. */
+  readonly programs?: Readonly<Record<string, string>>;
+  /** Runs the daemon under another program, which passes SIGTERM on. */
+  readonly wrap?: readonly string[];
+}
+
+/**
+ * A real daemon with folders, cgroups and a socket of its own. It can be killed and started again. At the end nothing
+ * of it may be left on the host: disposing asserts that.
+ */
+export class Daemon implements AsyncDisposable {
+  readonly root: string;
+  readonly cgroupParent: string;
+  readonly #before = hostCensus();
+  readonly #wrap: readonly string[];
+  #process: ChildProcess | undefined;
+
+  private constructor(options: DaemonOptions) {
+    this.root = mkdtempSync(join(tmpdir(), 'bd-'));
+    this.cgroupParent = `/berth-test-${this.root.slice(-6)}`;
+    this.#wrap = (options.wrap ?? []).map((word) => word.replaceAll('ROOT', this.root));
+    const config = `
+[paths]
+state = "${this.root}/state"
+run = "${this.root}/run"
+[cgroup]
+parent = "${this.cgroupParent}"
+[log]
+level = "debug"
+${options.config?.replaceAll('ROOT', this.root) ?? ''}`;
+    writeFileSync(`${this.root}/config.toml`, config);
+    for (const [name, text] of Object.entries(options.programs ?? {})) {
+      writeFileSync(`${this.root}/${name}`, text.replaceAll('ROOT', this.root), { mode: 0o755 });
+    }
+    mkdirSync(`${this.root}/run`);
+    // as on a real host: what must not survive a reboot is on a tmpfs
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'mode=755', 'berth-test', `${this.root}/run`]);
+  }
+
+  static async start(options: DaemonOptions = {}): Promise<Daemon> {
+    const daemon = new Daemon(options);
+    await daemon.boot(options.fail);
+    await daemon.loadBusybox();
+    return daemon;
+  }
+
+  get socket(): string {
+    return `${this.root}/run/berth.sock`;
+  }
+
+  get pid(): number {
+    return this.#process?.pid ?? 0;
+  }
+
+  get isAlive(): boolean {
+    return this.#process !== undefined && this.#process.exitCode === null && this.#process.signalCode === null;
+  }
+
+  /** What it has logged so far. */
+  get log(): string {
+    return readFileSync(`${this.root}/daemon.log`, 'utf8');
+  }
+
+  /** Starts it, or another one after it. Resolves when its socket answers. */
+  async boot(fail?: string): Promise<void> {
+    const env = { ...process.env, ...(fail === undefined ? {} : { BERTH_FAIL: fail }) };
+    const [program = BERTH, ...before] = this.#wrap.length === 0 ? [] : [...this.#wrap, BERTH];
+    const child = spawn(program, [...before, 'serve', '--config', `${this.root}/config.toml`], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env,
+    });
+    child.stderr.pipe(createWriteStream(`${this.root}/daemon.log`, { flags: 'a' }));
+    this.#process = child;
+    await this.untilServing();
+  }
+
+  async untilServing(): Promise<void> {
+    for (;;) {
+      try {
+        await this.get('/v1/version');
+        return;
+      } catch (error) {
+        if (!this.isAlive) throw new Error(`the daemon does not start:\n${this.log}`, { cause: error });
+        await sleepFor(10);
+      }
+    }
+  }
+
+  async untilRecovered(): Promise<void> {
+    while (!(await this.get<{ isRecovered: boolean }>('/v1/version')).isRecovered) await sleepFor(5);
+  }
+
+  /** `kill -9`, and waits until it is gone. */
+  async kill(): Promise<void> {
+    if (this.isAlive) this.#process?.kill('SIGKILL');
+    await this.untilGone();
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    if (this.#wrap.length === 0) this.#process?.kill(signal);
+    else for (const child of childrenOf(this.pid)) process.kill(child, signal);
+  }
+
+  async untilGone(): Promise<void> {
+    if (this.isAlive && this.#process !== undefined) await once(this.#process, 'exit');
+  }
+
+  async loadBusybox(): Promise<void> {
+    const folder = `${this.root}/image`;
+    if (!existsSync(folder)) makeBusyboxRoot(folder);
+    const tar = spawn('tar', ['-C', folder, '-c', '.'], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const answer = await this.lines('POST', '/v1/images?name=busybox', tar.stdout);
+    const last = answer.at(-1) as { kind?: string; error?: { message: string } } | undefined;
+    assert.equal(last?.kind, 'images', JSON.stringify(last));
+  }
+
+  get<T = unknown>(path: string): Promise<T> {
+    return this.#call<T>('GET', path);
+  }
+
+  post<T = unknown>(path: string, body: object = {}): Promise<T> {
+    return this.#call<T>('POST', path, body);
+  }
+
+  delete<T = unknown>(path: string): Promise<T> {
+    return this.#call<T>('DELETE', path);
+  }
+
+  /** A shell in busybox, unless the request says what to run. */
+  create(script: string, request: Partial<CreateBody> = {}): Promise<ContainerAnswer> {
+    return this.post<ContainerAnswer>('/v1/containers', {
+      image: 'busybox',
+      command: ['/bin/sh', '-c', script],
+      ...request,
+    });
+  }
+
+  async run(script: string, request: Partial<CreateBody> = {}): Promise<ContainerAnswer> {
+    const { id } = await this.create(script, request);
+    return this.post<ContainerAnswer>(`/v1/containers/${id}/start`);
+  }
+
+  inspect(id: string): Promise<ContainerAnswer> {
+    return this.get<ContainerAnswer>(`/v1/containers/${id}`);
+  }
+
+  stop(id: string, body: { graceMs?: number | 'never'; reason?: string } = {}): Promise<StopAnswer> {
+    return this.post<StopAnswer>(`/v1/containers/${id}/stop`, body);
+  }
+
+  async wait(id: string): Promise<ExitRecord> {
+    return (await this.post<{ exit: ExitRecord }>(`/v1/containers/${id}/wait`)).exit;
+  }
+
+  why(id: string): Promise<WhyAnswer> {
+    return this.get<WhyAnswer>(`/v1/containers/${id}/why`);
+  }
+
+  async remove(id: string, force = false): Promise<void> {
+    await this.delete(`/v1/containers/${id}${force ? '?force=1' : ''}`);
+  }
+
+  async history(id: string): Promise<readonly EventLine[]> {
+    return (await this.get<{ events: EventLine[] }>(`/v1/containers/${id}/history`)).events;
+  }
+
+  /** Everything that the container has printed, with its records joined. */
+  async output(id: string): Promise<string> {
+    const records = (await this.lines('GET', `/v1/containers/${id}/logs`)) as { text?: string; isPartial?: true }[];
+    return records.map(({ text = '', isPartial }) => text + (isPartial === true ? '' : '\n')).join('');
+  }
+
+  async untilPrinted(id: string, text: string): Promise<void> {
+    while (!(await this.output(id)).includes(text)) await sleepFor(10);
+  }
+
+  async untilPhase(id: string, phase: string): Promise<ContainerAnswer> {
+    for (;;) {
+      const found = await this.inspect(id);
+      if (found.phase === phase) return found;
+      await sleepFor(10);
+    }
+  }
+
+  /** Waits until the run is clean, so that nothing of it is left on the host. */
+  async untilClean(id: string): Promise<void> {
+    for (;;) {
+      const events = await this.history(id);
+      if (events.filter(({ type }) => type === 'container.cleaned').length > 0) return;
+      await sleepFor(10);
+    }
+  }
+
+  /** Sends a request and goes away when told, without having had an answer. */
+  async abandon(method: string, path: string, body: object, gone: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const outgoing = openRequest({ socketPath: this.socket, method, path, agent: false, signal: gone });
+    outgoing.once('error', () => resolve());
+    outgoing.end(JSON.stringify(body));
+    await promise;
+  }
+
+  /** Mounts of this daemon's containers. */
+  mounts(): string[] {
+    return readFileSync('/proc/self/mounts', 'utf8')
+      .split('\n')
+      .filter((line) => line.includes(this.root));
+  }
+
+  cgroupOf(id: string): Cgroup {
+    return new Cgroup(detectCgroupLayout(), `${this.cgroupParent}/${id}`);
+  }
+
+  /** As a person with root would do it by hand. */
+  freezeFromOutside(id: string): void {
+    writeFileSync(`${this.cgroupOf(id).unified ?? ''}/cgroup.freeze`, '1');
+  }
+
+  thawFromOutside(id: string): void {
+    writeFileSync(`${this.cgroupOf(id).unified ?? ''}/cgroup.freeze`, '0');
+  }
+
+  freezeParentFromOutside(): void {
+    writeFileSync(`${detectCgroupLayout().unified ?? ''}${this.cgroupParent}/cgroup.freeze`, '1');
+  }
+
+  thawParentFromOutside(): void {
+    writeFileSync(`${detectCgroupLayout().unified ?? ''}${this.cgroupParent}/cgroup.freeze`, '0');
+  }
+
+  monitorOf(id: string): number {
+    const file = `${this.root}/run/runs/${id}/1/processes.json`;
+    return (JSON.parse(readFileSync(file, 'utf8')) as { monitor: { pid: number } }).monitor.pid;
+  }
+
+  /** Command lines of the container's processes. */
+  processesOf(id: string): string[] {
+    return this.cgroupOf(id)
+      .pids()
+      .map((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim());
+  }
+
+  async untilProcess(id: string, pattern: RegExp): Promise<void> {
+    while (!this.processesOf(id).some((line) => pattern.test(line))) await sleepFor(10);
+  }
+
+  async untilNoProcess(id: string, pattern: RegExp): Promise<void> {
+    while (this.processesOf(id).some((line) => pattern.test(line))) await sleepFor(10);
+  }
+
+  /** Runs a command in a container and collects what it prints, or only counts it. */
+  async exec(
+    id: string,
+    args: readonly string[],
+    body: Partial<ExecBody> = {},
+    input?: string,
+    options: { readonly isCounting?: boolean } = {},
+  ): Promise<ExecOutcome> {
+    const lines = [
+      { args, ...body },
+      ...(input === undefined ? [] : [{ kind: 'input', data: Buffer.from(input).toString('base64') }]),
+    ];
+    const stream = Readable.from([lines.map((line) => `${JSON.stringify(line)}\n`).join('')]);
+    const answer = await this.#send('POST', `/v1/containers/${id}/exec`, stream);
+    const outcome = { code: -1, stdout: '', stderr: '', bytes: 0, isTimedOut: false, isOutputCut: false };
+    for await (const line of createInterface({ input: answer })) {
+      const told = JSON.parse(line) as ExecOutput | { error: ConstructorParameters<typeof ApiError>[1] };
+      if ('error' in told) throw new ApiError(answer.statusCode ?? 0, told.error);
+      if (told.kind === 'exit') Object.assign(outcome, told);
+      if (told.kind !== 'output') continue;
+      const data = Buffer.from(told.data, 'base64');
+      outcome.bytes += data.length;
+      if (options.isCounting !== true) outcome[told.stream] += data.toString();
+    }
+    return outcome;
+  }
+
+  /** Not a zombie. */
+  static isProcessAlive(pid: number): boolean {
+    const stat = readStat(pid);
+    return stat !== undefined && stat.state !== 'Z' && stat.state !== 'X';
+  }
+
+  /** Sends a request whose answer is NDJSON, and reads it to its end. */
+  async lines(method: string, path: string, body?: Readable): Promise<unknown[]> {
+    const text = await textOf(await this.#send(method, path, body));
+    return text
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line) as unknown);
+  }
+
+  /** Opens a request and leaves it open; the caller reads the answer, or does not. */
+  open(method: string, path: string, body?: Readable): Promise<IncomingMessage> {
+    return this.#send(method, path, body);
+  }
+
+  /** Removes every container, ends the daemon, and asserts that the host is as it was. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      if (!this.isAlive) await this.boot();
+      await this.untilRecovered();
+      const { containers } = await this.get<{ containers: ContainerAnswer[] }>('/v1/containers');
+      await Promise.all(containers.map(({ id }) => this.remove(id, true)));
+      while ((await this.get<{ debts: unknown[] }>('/v1/debts')).debts.length > 0) await sleepFor(50);
+      this.signal('SIGTERM');
+      await this.untilGone();
+      assert.equal(this.#process?.exitCode, 0, this.log);
+      const unexpected = this.log.split('\n').filter((line) => line.includes('unexpected failure'));
+      assert.deepEqual(unexpected, []);
+    } finally {
+      await this.kill();
+      execFileSync('umount', ['-l', `${this.root}/run`]);
+      removeCgroupParent(this.cgroupParent);
+      rmSync(this.root, { recursive: true, force: true });
+    }
+    assert.deepEqual(hostCensus(), this.#before, 'the host is as it was');
+  }
+
+  async #call<T>(method: string, path: string, body?: object): Promise<T> {
+    const answer = await this.#send(method, path, body === undefined ? undefined : JSON.stringify(body));
+    const parsed = JSON.parse(await textOf(answer)) as T & { error?: ConstructorParameters<typeof ApiError>[1] };
+    if (parsed.error !== undefined) throw new ApiError(answer.statusCode ?? 0, parsed.error);
+    return parsed;
+  }
+
+  #send(method: string, path: string, body?: string | Readable): Promise<IncomingMessage> {
+    const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+    const outgoing = openRequest({ socketPath: this.socket, method, path, agent: false }, resolve);
+    outgoing.once('error', reject);
+    if (typeof body === 'object') body.pipe(outgoing);
+    else outgoing.end(body);
+    return promise;
+  }
+}
+
+/**
+ * A test on a real daemon of its own. When it fails, the daemon's log is shown; when the host is not as it was
+ * afterwards, that is a failure too.
+ */
+export function story(name: string, ...rest: StoryArguments): void {
+  const [options, body] = rest.length === 1 ? [{}, rest[0]] : rest;
+  test(name, async (t) => {
+    const daemon = await Daemon.start(options);
+    try {
+      await body(daemon, t);
+    } catch (error) {
+      process.stderr.write(`${name}\n${daemon.log.split('\n').slice(-40).join('\n')}\n`);
+      await daemon[Symbol.asyncDispose]().catch((later: unknown) =>
+        process.stderr.write(`and then: ${String(later)}\n`),
+      );
+      throw error;
+    }
+    await daemon[Symbol.asyncDispose]();
+  });
+}
+
+type StoryBody = (daemon: Daemon, t: TestContext) => Promise<void>;
+type StoryArguments = readonly [StoryBody] | readonly [DaemonOptions, StoryBody];
+
+function childrenOf(pid: number): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
+}
+
+async function textOf(message: IncomingMessage): Promise<string> {
+  let text = '';
+  message.setEncoding('utf8');
+  for await (const chunk of message as AsyncIterable<string>) text += chunk;
+  return text;
+}
+
+/** The folder above the containers' cgroups is the configuration's, so it is the test that removes it. */
+function removeCgroupParent(parent: string): void {
+  const script = 'find /sys/fs/cgroup -maxdepth 2 -depth -name "$1" -type d -exec rmdir {} +';
+  execFileSync('sh', ['-c', script, '-', parent.slice(1)]);
+}
