@@ -97,3 +97,27 @@ warm_cache() {
   ./berth version >/dev/null 2>&1 || true # no daemon runs yet
   touch /var/cache/berth/compile/.warm
 }
+
+PID_FILE=/run/berth/npm-start.pid
+DAEMON_LOG=/var/lib/berth/daemon.log
+
+# Starts a daemon with the embedded defaults, in the background, unless one answers already.
+start_daemon() {
+  if ./berth version >/dev/null 2>&1; then
+    say 'the daemon runs already'
+    return
+  fi
+  mkdir -p /run/berth /var/lib/berth
+  setsid ./berth serve </dev/null >/dev/null 2>>"$DAEMON_LOG" &
+  echo $! >"$PID_FILE"
+  waited=0
+  until ./berth version >/dev/null 2>&1; do
+    sleep 0.05
+    waited=$((waited + 1))
+    if [ "$waited" -gt 200 ] || ! [ -d "/proc/$(cat "$PID_FILE")" ]; then
+      tail -n 3 "$DAEMON_LOG" >&2
+      fail "the daemon does not start: its last words are above, all of them in $DAEMON_LOG"
+    fi
+  done
+  say "the daemon runs (pid $(cat "$PID_FILE"), log $DAEMON_LOG)"
+}

@@ -29,6 +29,3 @@ export const MIGRATIONS: readonly Migration[] = [
     `);
   },
 ];
-
-/** What this daemon writes. */
-export const CURRENT_VERSION: number = MIGRATIONS.length;

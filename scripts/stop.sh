@@ -1,0 +1,27 @@
+#!/bin/sh
+# npm stop: ends the daemon that npm start has started. Containers stay, unless --all is given.
+set -eu
+cd "$(dirname "$0")/.."
+. scripts/lib.sh
+
+if ! ./berth version >/dev/null 2>&1; then
+  say 'berth does not run'
+  exit 0
+fi
+if [ "${1:-}" = --all ]; then
+  names=$(./berth ps -a -q)
+  # shellcheck disable=SC2086 # a list of ids
+  [ -z "$names" ] || { ./berth stop $names; ./berth rm $names; }
+fi
+[ -e "$PID_FILE" ] || fail "the daemon that runs was not started by npm start: stop it where it was started (systemctl stop berth?)"
+pid=$(cat "$PID_FILE")
+kill -TERM "$pid" 2>/dev/null || true
+waited=0
+while [ -d "/proc/$pid" ] && ! grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null; do
+  sleep 0.1
+  waited=$((waited + 1))
+  [ "$waited" -lt 100 ] || fail "the daemon (pid $pid) does not end: see $DAEMON_LOG"
+done
+rm -f "$PID_FILE"
+running=$(ls /run/berth/runs 2>/dev/null | wc -l)
+say "berth has ended; $running containers run on"
