@@ -28,9 +28,10 @@ check_host() {
 
 # install_packages NAME...: only what is missing, with the system's package manager.
 install_packages() {
+  there=$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^ii  *//p')
   missing=
   for package in "$@"; do
-    dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null | grep -q '^ii' || missing="$missing $package"
+    printf '%s\n' "$there" | grep -qx "$package" || missing="$missing $package"
   done
   [ -z "$missing" ] && return
   command -v apt-get >/dev/null || fail "please install these packages and try again:$missing"

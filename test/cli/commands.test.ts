@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { suite, test } from 'node:test';
+import type { StopResult } from '../../src/engine/index.ts';
 import { World } from '../fakes/world.ts';
 import { Berth, berth } from './support/berth.ts';
 import { engineOf } from './support/engine-of.ts';
@@ -159,6 +160,29 @@ test('several are stopped at once; each that is notable has its line, and one fa
   assert.match(stderr, /^berth: deaf: SIGTERM was ignored by PID 1; killed with SIGKILL after 5(\.\d+)?s$/m);
   assert.match(stderr, /^berth: slow: SIGTERM was delivered; exited with code 4 after 3(\.\d+)?s$/m);
   assert.equal(world.phase(world.containers.get('good').row.spec.id), 'exited');
+});
+
+test('a stop is waited for although the daemon is restarted in its middle', async () => {
+  const asked = Promise.withResolvers<void>();
+  let tries = 0;
+  const stop = (): Promise<StopResult> => {
+    tries += 1;
+    if (tries > 1) return Promise.resolve({ changed: false });
+    asked.resolve();
+    return new Promise(() => undefined);
+  };
+  await using served = await Served.open({ containers: { stop } });
+
+  const stopping = new Berth(['stop', 'web'], served);
+  await asked.promise;
+  await served.go();
+  await stopping.until(({ stderr }) => stderr.includes('went away'));
+  await served.come();
+  const { code, stderr } = await stopping.ended;
+
+  assert.equal(code, 0);
+  assert.equal(tries, 2);
+  assert.match(stderr, /^berth: The daemon went away; .*\nberth: The daemon is back\n$/);
 });
 
 test('the signal, the grace and the reason of a stop reach the daemon', async () => {

@@ -92,3 +92,15 @@ test('any other error ends it at once', async () => {
     error,
   );
 });
+
+test('a daemon that never was there is not waited for', async () => {
+  const refused = new BerthError('Unavailable', 'nobody listens', {
+    cause: Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }),
+  });
+  const options = { client: { version: () => Promise.reject(refused) }, what: 'wait', tell: assert.fail };
+
+  await assert.rejects(
+    persist(options, () => Promise.reject(refused)),
+    refused,
+  );
+});

@@ -2,6 +2,7 @@ import type { LogOptions, LogRecord } from '../../client/index.ts';
 import type { Cli } from '../cli.ts';
 import { tell } from '../cli.ts';
 import { persist } from './persist.ts';
+import type { Persistence } from './persist.ts';
 import { LogPosition } from './position.ts';
 
 export interface Followed {
@@ -13,19 +14,21 @@ export interface Followed {
 export async function followLog(
   cli: Cli,
   { id, name }: Followed,
-  options: Pick<LogOptions, 'tail' | 'since'>,
+  options: Pick<LogOptions, 'tail' | 'since'> & Pick<Persistence, 'wasHeard'>,
   take: (record: LogRecord) => Promise<void>,
 ): Promise<void> {
   const position = new LogPosition();
+  const { wasHeard = false, ...range } = options;
   const persistence = {
     client: cli.client,
+    wasHeard,
     what: `follow the log of container "${name}"`,
     tell: (message: string) => tell(cli, message),
   };
   await persist(persistence, async () => {
     position.restart();
     const { since } = position;
-    const from = since === undefined ? options : { since };
+    const from = since === undefined ? range : { since };
     for await (const record of cli.client.containers.logs(id, { ...from, isFollowing: true })) {
       if (position.accept(record)) await take(record);
     }

@@ -1,5 +1,5 @@
 import { setTimeout as sleepFor } from 'node:timers/promises';
-import { BerthError, errorCodeOf } from '../../base/errors.ts';
+import { BerthError, errnoOf, errorCodeOf } from '../../base/errors.ts';
 import type { Client } from '../../client/index.ts';
 
 export interface Persistence {
@@ -7,6 +7,8 @@ export interface Persistence {
   /** What is being waited for, with its subject: `follow container "web"`. */
   readonly what: string;
   readonly patienceMs?: number;
+  /** The daemon was heard before. Otherwise one that cannot be reached at the first try is not waited for. */
+  readonly wasHeard?: boolean;
   /** Hears of each time that the daemon goes away or is back. */
   tell(message: string): Promise<void>;
 }
@@ -18,17 +20,19 @@ const ANSWER_WITHIN_MS = 1_000;
 /**
  * Does work that a daemon's restart may interrupt, and does it again when the daemon is back: containers outlive their
  * daemon, so what is said about them does too.
- * @throws BerthError Unavailable when the daemon does not come back; whatever else the work throws
+ * @throws BerthError Unavailable when there is no daemon, or it does not come back; whatever else the work throws
  */
 export async function persist<T>(options: Persistence, work: () => Promise<T>): Promise<T> {
   const { patienceMs = PATIENCE_MS } = options;
+  let { wasHeard = false } = options;
   let end: number | undefined;
   for (;;) {
     const begunAt = performance.now();
     try {
       return await work();
     } catch (error) {
-      if (errorCodeOf(error) !== 'Unavailable') throw error;
+      if (errorCodeOf(error) !== 'Unavailable' || (!wasHeard && isNobodyThere(error))) throw error;
+      wasHeard = true;
       const failedAt = performance.now();
       // A daemon that is there and fails each time gets no more patience than one that is not.
       if (end === undefined || failedAt - begunAt > patienceMs) end = failedAt + patienceMs;
@@ -37,8 +41,14 @@ export async function persist<T>(options: Persistence, work: () => Promise<T>): 
   }
 }
 
+/** No connection was made at all, so there was nothing to break off. */
+function isNobodyThere(error: unknown): boolean {
+  const cause = error instanceof BerthError ? error.cause : error;
+  return ['ENOENT', 'ENOTDIR', 'ECONNREFUSED', 'ENOTSOCK'].includes(errnoOf(cause) ?? '');
+}
+
 async function untilBack(
-  { client, what, patienceMs, tell }: Required<Persistence>,
+  { client, what, patienceMs, tell }: Required<Omit<Persistence, 'wasHeard'>>,
   end: number,
   cause: unknown,
 ): Promise<void> {

@@ -20,11 +20,12 @@ export async function runInForeground(cli: Cli, made: Made, options: { readonly 
   cli.out.onGone = () => stopper.onNoReader();
   const persistence = {
     client: cli.client,
+    wasHeard: true,
     what: `wait for container "${made.name}"`,
     tell: (message: string) => tell(cli, message),
   };
   if (await start(cli, made, stopper)) {
-    await followLog(cli, made, {}, logSink(cli));
+    await followLog(cli, made, { wasHeard: true }, logSink(cli));
     const exit = await persist(persistence, () => cli.client.containers.wait(made.id));
     cli.exitCode = exit.code;
   }
