@@ -10,7 +10,7 @@ fail() {
 
 # The packages that a running berth needs, and those that its tests need besides.
 RUN_PACKAGES='libatomic1 crun conmon iproute2 nftables util-linux tar'
-TEST_PACKAGES='strace e2fsprogs fuse2fs'
+TEST_PACKAGES='strace e2fsprogs fuse2fs attr skopeo umoci perl-base bash'
 
 check_host() {
   [ "$(uname -s)" = Linux ] || fail "this system is $(uname -s): berth needs Linux"
@@ -45,6 +45,23 @@ install_packages() {
     fail "the packages could not be installed:$missing (all of apt's words are in $log)"
   fi
   rm -f "$log"
+}
+
+# A static busybox for the tests' containers; which of the two busybox packages the host has is its own business.
+make_busybox() {
+  BERTH_TEST_BUSYBOX=/var/cache/berth/test/busybox
+  export BERTH_TEST_BUSYBOX
+  [ -x "$BERTH_TEST_BUSYBOX" ] && return
+  folder=$(mktemp -d)
+  chmod 755 "$folder" # apt downloads as another user
+  (cd "$folder" && { apt-get download -q busybox-static || { apt-get update -q && apt-get download -q busybox-static; }; }) \
+    >"$folder/log" 2>&1 && dpkg-deb --extract "$folder"/busybox-static_*.deb "$folder/root" ||
+    fail "package busybox-static cannot be downloaded (all of apt's words are in $folder/log)"
+  mkdir -p "${BERTH_TEST_BUSYBOX%/*}"
+  for found in "$folder/root/bin/busybox" "$folder/root/usr/bin/busybox"; do
+    [ ! -x "$found" ] || cp "$found" "$BERTH_TEST_BUSYBOX"
+  done
+  rm -rf "$folder"
 }
 
 # The pinned Node and the libraries, from the lock file.

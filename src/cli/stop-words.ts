@@ -1,5 +1,5 @@
 import type { StopAnswer } from '../client/index.ts';
-import { exactly } from './print/time.ts';
+import { formatDuration } from '../base/units.ts';
 
 /** A stop that takes longer is worth a word. */
 const LONG_MS = 2_000;
@@ -25,5 +25,5 @@ export function describeStop(answer: StopAnswer): string | undefined {
       : exit.signal === undefined
         ? `exited with code ${exit.code}`
         : `ended by ${exit.signal}`;
-  return `${DELIVERY_WORDS[delivery](exit?.stop?.signal ?? 'its stop signal')}; ${end} after ${exactly(tookMs)}`;
+  return `${DELIVERY_WORDS[delivery](exit?.stop?.signal ?? 'its stop signal')}; ${end} after ${formatDuration(tookMs)}`;
 }

@@ -6,6 +6,7 @@ import { createApiServer } from '../api/berth/index.ts';
 import { BerthError, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { peerCredentials } from '../linux/abi.ts';
+import { Cgroup } from '../linux/cgroup.ts';
 import { notifyManager } from '../linux/sd-notify.ts';
 import { assemble } from './assemble.ts';
 import type { Assembly } from './assemble.ts';
@@ -40,6 +41,7 @@ export async function serve(config: Config): Promise<void> {
   assembly.engine.close();
   server.close();
   server.closeAllConnections();
+  new Cgroup(assembly.layout, config.cgroup.parent).removeIfUnused();
   log.flush();
   process.exit(0); // children and threads need no goodbye: everything is saved
 }

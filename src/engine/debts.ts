@@ -111,15 +111,22 @@ export class Debts {
     entry.nextTryAt = this.#clock.now() + LAST_RETRY_MS;
     try {
       await this.#payers.get(row.kind)?.(row);
-      await this.#settle(row, {});
     } catch (error) {
-      entry.row = { ...row, tries: row.tries + 1, lastError: messageOf(error) };
-      const wait = Math.min(FIRST_RETRY_MS * 2 ** row.tries, LAST_RETRY_MS);
-      entry.nextTryAt = this.#clock.now() + wait;
-      this.#journal.record({ debts: [entry.row] }, []);
+      this.#tryLater(entry, error);
+      return;
     } finally {
       this.#inWork.delete(row.id);
     }
+    if (this.#entries.has(row.id)) await this.#settle(row, {});
+  }
+
+  /** One that was forgiven meanwhile is not saved again. */
+  #tryLater(entry: Entry, error: unknown): void {
+    const { row } = entry;
+    if (!this.#entries.has(row.id)) return;
+    entry.row = { ...row, tries: row.tries + 1, lastError: messageOf(error) };
+    entry.nextTryAt = this.#clock.now() + Math.min(FIRST_RETRY_MS * 2 ** row.tries, LAST_RETRY_MS);
+    this.#journal.record({ debts: [entry.row] }, []);
   }
 
   async #settle(row: DebtRow, body: Record<string, unknown>): Promise<void> {

@@ -83,19 +83,23 @@ export class Journal {
 
   /** @throws BerthError NotFound when events after `after` are not kept any more: the reader must look at everything anew */
   follow({ after = this.#last, container }: FollowOptions): EventFeed {
-    const { oldestEvent } = this.#store;
-    if (after + 1 < oldestEvent) {
-      throw new BerthError(
-        'NotFound',
-        `Cannot give the events after ${after}: compacted, the oldest one kept is ${oldestEvent}`,
-      );
-    }
+    this.#refuseUnlessKept(after);
     return new Feed(
-      (cursor) => this.read({ after: cursor, ...(container === undefined ? {} : { container }) }),
+      (cursor) => {
+        this.#refuseUnlessKept(cursor); // a reader that sleeps for long may be overtaken
+        return this.read({ after: cursor, ...(container === undefined ? {} : { container }) });
+      },
       () => this.#last,
       this.#waiting,
       after,
     );
+  }
+
+  #refuseUnlessKept(after: number): void {
+    const { oldestEvent } = this.#store;
+    if (after + 1 >= oldestEvent && after <= this.#last) return;
+    const kept = this.#last < oldestEvent ? 'there are none' : `those kept are ${oldestEvent} to ${this.#last}`;
+    throw new BerthError('NotFound', `Cannot give the events after ${after}: compacted, ${kept}`);
   }
 
   #storedAfter(after: number, container: string): readonly EventRow[] {

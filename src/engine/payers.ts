@@ -2,6 +2,7 @@ import { isLive } from './container/state.ts';
 import type { CreateParts } from './container/create.ts';
 import type { Payer } from './debts.ts';
 import type { CleanKind, RunRef, Runtime } from './ports.ts';
+import { stopSandbox } from './sandbox/stop.ts';
 import type { DebtKind, DebtRow } from './rows.ts';
 
 /** How each kind of debt is paid: the step that failed is tried again. */
@@ -22,8 +23,9 @@ export function payersOf(parts: CreateParts): Readonly<Record<DebtKind, Payer>> 
     namespaces: async (debt) => {
       const sandbox = parts.sandboxes.get(debt.sandbox ?? '');
       const owner = parts.containers.get(sandbox?.spec.owner ?? '');
-      const isInUse = owner !== undefined && (isLive(owner.state) || owner.state.phase === 'starting');
-      if (!isInUse && debt.pins !== undefined) await parts.namespaces.remove(debt.pins);
+      const isInUse = (): boolean => owner !== undefined && (isLive(owner.state) || owner.state.phase === 'starting');
+      if (sandbox !== undefined && sandbox.state.phase !== 'stopped') await stopSandbox(sandbox, parts, isInUse);
+      else if (debt.pins !== undefined && !isInUse()) await parts.namespaces.remove(debt.pins);
     },
   };
 }

@@ -152,7 +152,7 @@ export interface ExecProcess {
 }
 
 export interface LogLine {
-  /** Unix ms with fractions, as the monitor wrote it. */
+  /** RFC 3339 with nanoseconds, as the monitor wrote it. */
   readonly time: string;
   readonly stream: 'stdout' | 'stderr';
   readonly data: Uint8Array;
@@ -182,10 +182,7 @@ export interface Runtime {
   /** Makes the run's folder: the row for recovery first, then the bundle. Returns where its root must be mounted. */
   prepare(plan: RunPlan): Promise<{ readonly rootfs: string }>;
   /** Makes the runtime object under its monitor. Nothing of the program runs yet. */
-  create(
-    run: RunRef,
-    options: { readonly deadlineMs: number; readonly signal: AbortSignal },
-  ): Promise<RunProcesses | StartFailure>;
+  create(run: RunRef, signal: AbortSignal): Promise<RunProcesses | StartFailure>;
   /** Lets the program run. Doing it twice is as good as once. */
   release(run: RunRef): Promise<void>;
   isAlive(process: ProcessIdentity): boolean;
@@ -209,6 +206,8 @@ export interface Runtime {
   armGuard(run: RunRef, order: GuardOrder): Promise<Guard>;
   /** Ends the guards of an earlier daemon, and tells what they found when they lost it. */
   takeOverGuards(run: RunRef): Promise<'sent' | 'unsent' | undefined>;
+  /** Boottime in ms when a guard of the run killed it. */
+  guardFiredAt(run: RunRef): number | undefined;
   /** Ends every guard of the run: it has exited. */
   endGuards(run: RunRef): Promise<void>;
 
@@ -227,7 +226,7 @@ export interface Runtime {
 
   /** Every run that left something in the volatile folder. */
   find(): Promise<readonly RunRef[]>;
-  /** Looks at one of them; undefined when nothing of it is there. It may hang where the host hangs. */
+  /** Looks at one of them; undefined when nothing of it is there. Only what is in memory is asked: nothing of it hangs. */
   observe(run: RunRef): Promise<RunObservation | undefined>;
   diagnose(run: RunRef, processes: RunProcesses | undefined): RunDiagnosis;
 
@@ -361,7 +360,7 @@ export interface EventQuery {
 export interface Store {
   load(): SavedState;
   save(change: Change): void;
-  /** Resolves when everything saved so far survives a power cut. */
+  /** Resolves when everything saved so far survives a power cut, or `trouble` says why it does not. */
   durable(): Promise<void>;
   events(query: EventQuery): readonly EventRow[];
   /** The oldest event that is kept; `events` knows nothing before it. */

@@ -152,6 +152,17 @@ export class Cgroup {
     for (const folder of this.#folders()) removeTree(folder);
   }
 
+  /** Removes it where nothing is in it, neither processes nor other cgroups. */
+  removeIfUnused(): void {
+    for (const folder of this.#folders()) {
+      try {
+        rmdirSync(folder);
+      } catch (error) {
+        if (!isMissing(error) && errnoOf(error) !== 'EBUSY' && errnoOf(error) !== 'ENOTEMPTY') throw error;
+      }
+    }
+  }
+
   #folders(): string[] {
     const mounts = new Set(this.#layout.controllers.values());
     if (this.#layout.unified !== undefined) mounts.add(this.#layout.unified);

@@ -113,6 +113,7 @@ export class ProcessWatch implements AsyncDisposable {
     }
     this.#forget(notice.fd);
     entry.pidfd[Symbol.dispose]();
+    this.#onEnded(); // it may have ended while it was watched
   }
 
   #forget(fd: number): void {

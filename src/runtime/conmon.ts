@@ -42,15 +42,12 @@ export class Conmon implements Monitor {
     this.#bootId = parts.bootId;
   }
 
-  async create(
-    order: MonitorOrder,
-    { deadlineMs, signal }: { readonly deadlineMs: number; readonly signal: AbortSignal },
-  ): Promise<RunProcesses | StartFailure> {
+  async create(order: MonitorOrder, signal: AbortSignal): Promise<RunProcesses | StartFailure> {
     await mkdir(dirname(order.logPath), { recursive: true, mode: 0o700 });
     const child = this.#spawn(order);
     const sync = child.stdio[SYNC_FD] as Readable;
     try {
-      const said = await firstLine(child, sync, deadlineMs, signal);
+      const said = await firstLine(child, sync, signal);
       if (said.pid <= 0) return failureOf(said.message ?? '');
       return await this.#processesOf(order.run, child, said.pid);
     } catch (error) {
@@ -144,13 +141,8 @@ export class Conmon implements Monitor {
   }
 }
 
-/** Resolves with what it says first. Its end without a word, the deadline and the abort are errors. */
-async function firstLine(
-  child: ChildProcess,
-  sync: Readable,
-  deadlineMs: number,
-  signal: AbortSignal,
-): Promise<SyncMessage> {
+/** Resolves with what it says first. Its end without a word and the abort are errors. */
+async function firstLine(child: ChildProcess, sync: Readable, signal: AbortSignal): Promise<SyncMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<SyncMessage>();
   let text = '';
   sync.on('data', (data: Buffer) => {
@@ -173,15 +165,12 @@ async function firstLine(
     const said = words.trim() === '' ? 'without a word' : `with "${words.trim()}"`;
     reject(new BerthError('Internal', `Cannot make the container: its monitor ended ${said}`));
   });
-  const late = `Cannot make the container: the runtime did not answer within ${deadlineMs} ms`;
-  const timer = setTimeout(() => reject(new BerthError('DeadlineExceeded', late)), deadlineMs);
   const onAbort = (): void => reject(abortError(signal));
   if (signal.aborted) onAbort();
   signal.addEventListener('abort', onAbort, { once: true });
   try {
     return await promise;
   } finally {
-    clearTimeout(timer);
     signal.removeEventListener('abort', onAbort);
   }
 }

@@ -136,8 +136,8 @@ export async function armGuard(children: Children, bootId: string, order: GuardO
       openWindow: () => void line.write('open\n'),
       closeWindow: () => void line.write('closed\n'),
       cancel: async () => {
+        await cancelGuard(identity, bootId); // before its line ends, which it would take for the daemon's end
         line.destroy();
-        await cancelGuard(identity, bootId);
       },
     };
   } catch (error) {

@@ -17,12 +17,9 @@ export interface MonitorOrder {
 export interface Monitor {
   /**
    * Starts a monitor, which makes the runtime object under itself.
-   * @throws BerthError DeadlineExceeded, Cancelled (nothing of it is left running), Unavailable (it cannot be started)
+   * @throws BerthError Unavailable when it cannot be started; what the signal aborts with: nothing of it is left running then
    */
-  create(
-    order: MonitorOrder,
-    options: { readonly deadlineMs: number; readonly signal: AbortSignal },
-  ): Promise<RunProcesses | StartFailure>;
+  create(order: MonitorOrder, signal: AbortSignal): Promise<RunProcesses | StartFailure>;
   /** Undefined until the run has ended and its log is complete. */
   readExit(run: RunRef): Promise<ExitFile | undefined>;
   /** The monitor of a run by the process list, for a daemon that lost what it knew. */

@@ -19,6 +19,7 @@ import {
   viewSignal,
 } from './control.ts';
 import { diagnoseRun } from './diagnose.ts';
+import { readFired } from './guard.ts';
 import { killExec, startExec } from './exec.ts';
 import { watchRun } from './exit-watch.ts';
 import { observeRun } from './observe.ts';
@@ -40,7 +41,7 @@ export function createOciRuntime(handler: string, parts: RuntimeParts): Runtime 
     init: 'process',
     resolve: (request) => resolveRequest(parts, request),
     prepare: (plan) => prepareRun(parts, plan),
-    create: (run, options) => createRun(parts, run, options),
+    create: (run, signal) => createRun(parts, run, signal),
     release: (run) => releaseRun(parts, run),
     isAlive: (process) => isRunning(process, bootId),
     watch: (run, processes) => watchRun(parts, run, processes),
@@ -57,6 +58,7 @@ export function createOciRuntime(handler: string, parts: RuntimeParts): Runtime 
     },
     armGuard: (run, order) => armRunGuard(parts, run, order),
     takeOverGuards: (run) => takeOverGuards(parts, run),
+    guardFiredAt: (run) => readFired(parts.folders.pathOf(run)),
     endGuards: (run) => endGuards(parts, run),
     pause: (run) => command(parts, run, 'pause'),
     resume: (run) => command(parts, run, 'resume'),
@@ -83,11 +85,7 @@ export function createOciRuntime(handler: string, parts: RuntimeParts): Runtime 
   };
 }
 
-async function createRun(
-  parts: RuntimeParts,
-  run: RunRef,
-  options: { readonly deadlineMs: number; readonly signal: AbortSignal },
-): Promise<RunProcesses | StartFailure> {
+async function createRun(parts: RuntimeParts, run: RunRef, signal: AbortSignal): Promise<RunProcesses | StartFailure> {
   const file = await parts.folders.readRunFile(run);
   if (file === undefined) throw new Error(`run ${run.number} of ${run.containerId} was not prepared`);
   const { spec } = file.row;
@@ -100,7 +98,7 @@ async function createRun(
       hasTerminal: spec.process.hasTerminal,
       hasStdin: spec.process.hasStdin,
     },
-    options,
+    signal,
   );
 }
 

@@ -9,6 +9,8 @@ export interface OpenedDatabase {
   readonly database: DatabaseSync;
   /** `new`: there was none, or it could not be read and stands aside now. */
   readonly origin: 'known' | 'new';
+  /** Events are numbered from here on, if none is kept: after one that was put aside, no number is given twice. */
+  readonly firstEvent: number;
 }
 
 /** SQLite's result codes for a file that is not what it should be. @see sqlite.org/rescode.html */
@@ -32,14 +34,14 @@ export function openDatabase(
     const database = connect(file);
     migrate(database, file, migrations);
     check(database);
-    return { database, origin: isThere ? 'known' : 'new' };
+    return { database, origin: isThere ? 'known' : 'new', firstEvent: 1 };
   } catch (error) {
     if (!isUnreadable(error)) throw error;
     const aside = putAside(file);
     log.error('database could not be read and was put aside', { file, aside, error: messageOf(error) });
     const database = connect(file);
     migrate(database, file, migrations);
-    return { database, origin: 'new' };
+    return { database, origin: 'new', firstEvent: Date.now() };
   }
 }
 
@@ -53,9 +55,17 @@ function connect(file: string): DatabaseSync {
   const mode = wal === undefined || wal.size === 0 ? 'OFF' : 'NORMAL';
   const database = new DatabaseSync(file);
   database.exec(
-    `PRAGMA synchronous = ${mode}; PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; PRAGMA busy_timeout = 0`,
+    `PRAGMA synchronous = ${mode}; PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; PRAGMA busy_timeout = ${OPEN_PATIENCE_MS}`,
   );
   return database;
+}
+
+/** A checkpoint that an earlier daemon began goes on without it; on a slow disk it holds its lock for a while. */
+const OPEN_PATIENCE_MS = 30_000;
+
+/** From here on the event loop waits for no lock. */
+export function stopWaiting(database: DatabaseSync): void {
+  database.exec('PRAGMA busy_timeout = 0');
 }
 
 function migrate(database: DatabaseSync, file: string, migrations: readonly Migration[]): void {

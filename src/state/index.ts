@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import type { Log } from '../base/log.ts';
-import { openDatabase } from './database.ts';
+import { openDatabase, stopWaiting } from './database.ts';
 import { HeldChanges } from './held-changes.ts';
 import { Rows, readContainers, readRows } from './rows.ts';
 import { SqliteStore } from './store.ts';
@@ -27,7 +27,7 @@ export function openStore(options: OpenStoreOptions): SqliteStore {
   mkdirSync(options.folder, { recursive: true, mode: 0o700 });
   mkdirSync(options.runFolder, { recursive: true, mode: 0o755 });
   const file = `${options.folder}/state.db`;
-  const { database, origin } = openDatabase(file, checkRows, options.log);
+  const { database, origin, firstEvent } = openDatabase(file, checkRows, options.log);
   const rows = new Rows(database);
   const held = new HeldChanges(`${options.runFolder}/unsaved-state.jsonl`);
   const left = held.restore();
@@ -36,12 +36,14 @@ export function openStore(options: OpenStoreOptions): SqliteStore {
     held.clear();
     options.log.info('state that an earlier daemon held was saved', { changes: left.length });
   }
+  stopWaiting(database);
+  const saved = rows.load();
   return new SqliteStore({
     file,
     database,
     rows,
     held,
-    saved: { ...rows.load(), origin },
+    saved: { ...saved, lastEvent: Math.max(saved.lastEvent, firstEvent - 1), origin },
     log: options.log,
     keepEvents: options.keepEvents ?? KEEP_EVENTS,
     keepEventsMs: options.keepEventsMs ?? KEEP_EVENTS_MS,

@@ -113,7 +113,9 @@ function prepareAll(database: DatabaseSync) {
     eventsOf: database.prepare('SELECT * FROM events WHERE container = ? AND n > ? ORDER BY n LIMIT ?'),
     oldestEvent: database.prepare('SELECT coalesce(min(n), 0) AS oldest FROM events'),
     trim: database.prepare(
-      'DELETE FROM events WHERE n IN (SELECT n FROM events WHERE n <= ? OR time < ? ORDER BY n LIMIT ?)',
+      // Never the newest, from which the next daemon goes on counting.
+      `DELETE FROM events WHERE n IN (
+        SELECT n FROM events WHERE (n <= ? OR time < ?) AND n < (SELECT max(n) FROM events) ORDER BY n LIMIT ?)`,
     ),
   };
 }

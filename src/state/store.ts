@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import type { DatabaseSync } from 'node:sqlite';
+import { setTimeout as sleepFor } from 'node:timers/promises';
 import { isMissing, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Change, EventQuery, SavedState, Store } from '../engine/ports.ts';
@@ -40,6 +41,7 @@ export class SqliteStore implements Store {
   #isCheckpointing = false;
   #heldSince: number | undefined;
   #heldBecause: string | undefined;
+  #syncError: string | undefined;
   #retry: NodeJS.Timeout | undefined;
   #retryMs = FIRST_RETRY_MS;
   #wal: FileHandle | undefined;
@@ -62,6 +64,7 @@ export class SqliteStore implements Store {
 
   get trouble(): string | undefined {
     if (this.#heldBecause !== undefined) return this.#heldBecause;
+    if (this.#syncError !== undefined) return this.#syncError;
     const isLate = this.#heldSince !== undefined && performance.now() - this.#heldSince > TROUBLE_AFTER_MS;
     return isLate ? 'the database is locked or being checkpointed for too long' : undefined;
   }
@@ -84,7 +87,10 @@ export class SqliteStore implements Store {
   /** One sync serves everybody who asked before it began. Where saving is in trouble there is nothing to wait for. */
   async durable(): Promise<void> {
     while (this.#isCheckpointing) await this.#syncing;
-    if (this.trouble !== undefined || this.#isClosed) return;
+    while (this.#options.held.changes.length > 0 && this.trouble === undefined && !this.#isClosed) {
+      await sleepFor(FIRST_RETRY_MS); // for somebody else's lock
+    }
+    if (this.#heldBecause !== undefined || this.#isClosed) return;
     await this.#syncing;
     this.#syncing ??= this.#sync().finally(() => {
       this.#syncing = undefined;
@@ -189,7 +195,9 @@ export class SqliteStore implements Store {
     try {
       this.#wal ??= await open(`${this.#options.file}-wal`, 'r');
       await this.#wal.datasync();
+      this.#syncError = undefined;
     } catch (error) {
+      this.#syncError = `it cannot be made durable: ${messageOf(error)}`;
       this.#options.log.error('state could not be made durable', { error: messageOf(error) });
     }
   }

@@ -21,6 +21,8 @@ const COMMAND_LINES: readonly (readonly [words: string, code: number, message: R
   ['run -d --rm img', 1, /^berth: Cannot remove it after its exit: --rm does not go with --detach yet/],
   ['run --json img', 2, /^berth: Cannot print JSON: .* --json needs --detach\n$/],
   ['stop -t soon web', 2, /^berth: Cannot read --time "soon": must be a duration like 500ms, 10s or 1m30s\n$/],
+  ['stop', 2, /^berth: Cannot tell what to stop: name containers, or give --all\n$/],
+  ['stop --all web', 2, /^berth: Cannot tell what to stop/],
   ['logs --since noon web', 2, /^berth: Cannot read --since "noon": must be a duration/],
   ['why \x1b[31m\u202E', 1, /^berth: Cannot reach/],
   ['stop ', 2, /^berth: Cannot find "": must be a name or an id\n$/],
@@ -160,6 +162,24 @@ test('several are stopped at once; each that is notable has its line, and one fa
   assert.match(stderr, /^berth: deaf: SIGTERM was ignored by PID 1; killed with SIGKILL after 5(\.\d+)?s$/m);
   assert.match(stderr, /^berth: slow: SIGTERM was delivered; exited with code 4 after 3(\.\d+)?s$/m);
   assert.equal(world.phase(world.containers.get('good').row.spec.id), 'exited');
+});
+
+test('all that runs is stopped with one word', async () => {
+  const world = new World();
+  const program = { handlerAfterMs: 1, exitsAfterSignalMs: 50 };
+  const ids = [await world.run(program), await world.run(program)];
+  const { row } = await world.create(program);
+  await world.clock.advance(3_000);
+  await using served = await Served.open(engineOf(world));
+  await using _ = new RunningTime(world);
+
+  const { code, stderr } = await berth(['stop', '--all'], served);
+
+  assert.deepEqual([code, stderr], [0, '']);
+  assert.deepEqual(
+    [...ids, row.spec.id].map((id) => world.phase(id)),
+    ['exited', 'exited', 'created'],
+  );
 });
 
 test('a stop is waited for although the daemon is restarted in its middle', async () => {

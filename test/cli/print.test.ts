@@ -4,7 +4,8 @@ import type { ContainerAnswer } from '../../src/client/index.ts';
 import { jsonText, neutralise } from '../../src/cli/print/neutral.ts';
 import { describeStatus } from '../../src/cli/print/status.ts';
 import { tableLines } from '../../src/cli/print/table.ts';
-import { ago, exactly } from '../../src/cli/print/time.ts';
+import { ago } from '../../src/cli/print/time.ts';
+import { formatDuration } from '../../src/base/units.ts';
 
 const NEUTRAL: readonly (readonly [from: string, to: string])[] = [
   ['plain text, é, 漢, 🚢', 'plain text, é, 漢, 🚢'],
@@ -52,7 +53,7 @@ test('relative times are rough, durations are exact', () => {
       ...['2 hours ago', '3 days ago', '2 weeks ago', '2 years ago'],
     ],
   );
-  assert.deepEqual([0, 500, 3_010, 10_000, 12_300, 90_000].map(exactly), [
+  assert.deepEqual([0, 500, 3_010, 10_000, 12_300, 90_000].map(formatDuration), [
     ...['0ms', '500ms', '3.01s', '10s', '12.3s', '1m30s'],
   ]);
 });

@@ -1,11 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import { SystemClock } from '../../src/base/clock.ts';
 import type { Runtime } from '../../src/engine/ports.ts';
 import { boottime } from '../../src/linux/abi.ts';
+import { Cgroup } from '../../src/linux/cgroup.ts';
 import type { CgroupLayout } from '../../src/linux/cgroup-layout.ts';
 import { Children } from '../../src/linux/children.ts';
 import { NamespaceThread } from '../../src/linux/namespaces.ts';
@@ -14,7 +15,7 @@ import { ProcessWatch } from '../../src/linux/process-watch.ts';
 import { readBootId } from '../../src/linux/process.ts';
 import { openOciRuntime } from '../../src/runtime/index.ts';
 import { makeBusyboxRoot } from '../support/busybox-root.ts';
-import { layouts } from '../support/process-in-cgroup.ts';
+import { layout as hostLayout, layouts } from '../support/process-in-cgroup.ts';
 import { containerRow, sandboxRow } from '../support/rows.ts';
 import type { ProgramName, RuntimeUnderTest } from './runtime.ts';
 import { testRuntime } from './runtime.ts';
@@ -57,6 +58,7 @@ async function open(layout: CgroupLayout): Promise<RuntimeUnderTest> {
     get runtime() {
       return runtime;
     },
+    tellsEveryEnd: isKernelSince(6, 15), // PIDFD_GET_INFO
     now: boottime,
     prepare: async (program) => {
       const base = containerRow({}, { runs: 1 });
@@ -82,26 +84,26 @@ async function open(layout: CgroupLayout): Promise<RuntimeUnderTest> {
       adopting[Symbol.dispose]();
       await thread[Symbol.asyncDispose]();
       await processes[Symbol.asyncDispose]();
-      execFileSync('sh', [
-        '-c',
-        'find /sys/fs/cgroup -depth -maxdepth 2 -name "$1" -type d -exec rmdir {} +',
-        '-',
-        cgroupParent.slice(1),
-      ]);
+      new Cgroup(hostLayout, cgroupParent).remove();
       rmSync(root, { recursive: true });
     },
   };
 }
 
+function isKernelSince(major: number, minor: number): boolean {
+  const [ownMajor = 0, ownMinor = 0] = release().split('.').map(Number.parseFloat);
+  return ownMajor > major || (ownMajor === major && ownMinor >= minor);
+}
+
 /** Runs, mounts, cgroups and monitors of one test. */
 function leftOf(root: string, cgroupParent: string): string[] {
   const names = (folder: string): string[] => (existsSync(folder) ? readdirSync(folder) : []);
-  const cgroups = names('/sys/fs/cgroup').flatMap((tree) => {
-    const folder = `/sys/fs/cgroup/${tree}${cgroupParent}`;
-    return names(folder)
+  const trees = new Set([...hostLayout.controllers.values(), hostLayout.unified ?? '']);
+  const cgroups = [...trees].flatMap((tree) =>
+    names(tree + cgroupParent)
       .filter((name) => /^[0-9a-f]{64}$/.test(name))
-      .map((name) => `cgroup ${folder}/${name}`);
-  });
+      .map((name) => `cgroup ${tree}${cgroupParent}/${name}`),
+  );
   const mounts = readFileSync('/proc/self/mounts', 'utf8')
     .split('\n')
     .filter((line) => line.includes(root));

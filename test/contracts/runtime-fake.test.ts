@@ -25,6 +25,7 @@ testRuntime('in memory', async () => {
     get runtime() {
       return runtime;
     },
+    tellsEveryEnd: true,
     now: () => clock.now(),
     prepare: async (program) => {
       const row = containerRow({}, { runs: 1 });

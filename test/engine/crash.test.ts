@@ -215,3 +215,21 @@ test('a run without a row that lives is reported and left alone', async () => {
     [id],
   );
 });
+
+test('a container that cannot be recovered at once is quarantined, and taken up as soon as it can', async () => {
+  const world = new World();
+  const id = await world.run({ handlerAfterMs: 5, exitsAfterSignalMs: 5, exitCode: 9 });
+  await world.clock.advance(3_000);
+  world.host.unreadable = 3;
+
+  await world.restart();
+  const wasQuarantined = world.containers.get(id).isQuarantined;
+  const result = await world.clock.complete(world.containers.stop(id, asked));
+
+  assert.equal(wasQuarantined, true);
+  assert.ok(result.changed && result.exit?.code === 9);
+  assert.equal(world.containers.get(id).isQuarantined, false);
+  world.failures.splice(0); // it was told of, as it should be
+  await world.clock.complete(world.containers.remove(id, asked));
+  assertClean(world);
+});

@@ -184,3 +184,20 @@ test('a program that ignores its stop signal is warned of within 5 s of its star
     ['stop-signal-ignored'],
   );
 });
+
+test('a start that hangs fails at its deadline, says what it waited for, and leaves nothing', async () => {
+  const world = new World({ startDeadlineMs: 5_000 });
+  const { row } = await world.create({});
+  world.host.mountMs = 7_000;
+
+  const starting = world.clock.complete(world.containers.start(row.spec.id));
+
+  await assert.rejects(starting, {
+    code: 'DeadlineExceeded',
+    message: /^Cannot start container ".*" within 5s: it waits for its root to be mounted$/,
+  });
+  const { state } = world.containers.get(row.spec.id).row;
+  assert.equal(state.phase === 'exited' && state.exit.cause, 'start-failed');
+  await world.clock.complete(world.containers.remove(row.spec.id, { requester: 'test' }));
+  assert.deepEqual(world.host.census(), []);
+});

@@ -174,6 +174,10 @@ export class FakeHost {
   latencyMs: () => number = () => 1;
   /** How long the monitor takes from the end of PID 1 to its exit file. */
   monitorDelayMs = 2;
+  /** So often what is asked of a run cannot be read. */
+  unreadable = 0;
+  /** How long a mount takes. */
+  mountMs = 0;
   #nextPid = 100;
 
   constructor(clock: ManualClock) {

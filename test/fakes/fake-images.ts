@@ -53,7 +53,10 @@ export class FakeImages implements Images {
   }
 
   mount(_containerId: string, target: string): Promise<void> {
-    return this.#slow(() => void this.#host.mounts.add(target));
+    return this.#slow(async () => {
+      await this.#host.clock.sleep(this.#host.mountMs);
+      this.#host.mounts.add(target);
+    });
   }
 
   unmount(target: string): Promise<void> {
@@ -64,7 +67,7 @@ export class FakeImages implements Images {
     return this.#power.live(() => use('/image'));
   }
 
-  #slow<T>(work: () => T): Promise<T> {
+  #slow<T>(work: () => T | Promise<T>): Promise<T> {
     return this.#power.live(async () => {
       await this.#host.clock.sleep(this.#host.latencyMs());
       this.#power.need();

@@ -58,7 +58,7 @@ export class FakeRuntime implements Runtime {
     });
   }
 
-  create(run: RunRef, { signal }: { readonly signal: AbortSignal }): Promise<RunProcesses | StartFailure> {
+  create(run: RunRef, signal: AbortSignal): Promise<RunProcesses | StartFailure> {
     return this.#slow(() => {
       if (signal.aborted) throw new BerthError('Cancelled', 'aborted');
       const made = this.#need(run);
@@ -165,6 +165,10 @@ export class FakeRuntime implements Runtime {
     }
   }
 
+  guardFiredAt(run: RunRef): number | undefined {
+    return this.#runOf(run)?.guardFiredAt;
+  }
+
   takeOverGuards(run: RunRef): Promise<'sent' | 'unsent' | undefined> {
     return this.#slow(() => {
       const made = this.#runOf(run);
@@ -245,6 +249,8 @@ export class FakeRuntime implements Runtime {
 
   observe(run: RunRef): Promise<RunObservation | undefined> {
     return this.#slow(() => {
+      this.#host.unreadable -= 1;
+      if (this.#host.unreadable >= 0) throw new Error('EIO: i/o error');
       const made = this.#host.runs.get(idOf(run));
       if (made === undefined) return undefined;
       const { process, monitor, file } = made;

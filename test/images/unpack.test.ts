@@ -18,9 +18,11 @@ async function mountLayers(store: TestStore, layers: readonly Files[]): Promise<
 
 /** All extended attributes of a file, values in hexadecimal. */
 function xattrsOf(path: string): Record<string, string> {
-  const script =
-    'import os,sys,json; p=sys.argv[1]; print(json.dumps({n: os.getxattr(p,n).hex() for n in os.listxattr(p)}))';
-  return JSON.parse(execFileSync('python3', ['-c', script, path], { encoding: 'utf8' })) as Record<string, string>;
+  const flags = ['--dump', '--match=-', '--encoding=hex', '--absolute-names', '--no-dereference'];
+  const dump = execFileSync('getfattr', [...flags, path], { encoding: 'utf8' });
+  return Object.fromEntries(
+    [...dump.matchAll(/^([^#=]+)=0x(.*)$/gm)].map(([, name = '', value = '']) => [name, value]),
+  );
 }
 
 function typeOf(path: string): string {

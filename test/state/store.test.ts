@@ -215,6 +215,51 @@ test('events are trimmed to what is to be kept, and the oldest one is known', as
   await store.close();
 });
 
+test('the newest event is never trimmed: the next daemon goes on counting from it', async () => {
+  using place = makePlace({ keepEvents: 10, keepEventsMs: 1 });
+  const store = openStore(place.options);
+  for (let n = 1; n <= 3; n += 1) store.save({ events: [{ ...event(n), time: 1 }] });
+  for (let save = 0; save < 1_024; save += 1) store.save({ containers: [containerRow({})] });
+  await store.close();
+
+  const again = openStore(place.options);
+
+  assert.deepEqual([again.load().lastEvent, again.oldestEvent], [3, 3]);
+  await again.close();
+});
+
+test('after a database was put aside no event number is given twice', async () => {
+  using place = makePlace();
+  const first = openStore(place.options);
+  for (let n = 1; n <= 100; n += 1) first.save({ events: [event(n)] });
+  await first.close();
+  writeFileSync(join(place.folder, 'state.db'), 'not a database at all');
+  for (const suffix of ['-wal', '-shm']) rmSync(join(place.folder, `state.db${suffix}`), { force: true });
+
+  const store = openStore(place.options);
+
+  assert.ok(store.load().lastEvent > 100);
+  await store.close();
+});
+
+test('a start waits for a checkpoint of the daemon before it', async () => {
+  using place = makePlace();
+  const first = openStore(place.options);
+  await first.close();
+  const program = new URL('../programs/hold-lock.ts', import.meta.url).pathname;
+  const holder = spawn(process.execPath, [program, join(place.folder, 'state.db'), '500'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const ended = once(holder, 'exit');
+  await once(holder.stdout, 'data');
+
+  const store = openStore(place.options);
+
+  assert.equal(store.trouble, undefined);
+  await ended;
+  await store.close();
+});
+
 test('a change that was cut off in the file of held changes is left out, what stands before it is not', async () => {
   using place = makePlace();
   const first = openStore(place.options);

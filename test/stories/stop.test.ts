@@ -206,7 +206,12 @@ story('a daemon that is stopped by SIGSTOP: the kill lands on time all the same'
   assert.ok(Math.abs(tookMs - 2_000) < 1_000, `killed after ${tookMs} ms`);
   daemon.signal('SIGCONT');
   const exit = await daemon.wait(id);
-  assert.deepEqual([exit.cause, terms(await daemon.output(id))], ['stop', 1]);
+  assert.deepEqual([exit.cause, exit.stop?.isEscalated, terms(await daemon.output(id))], ['stop', true, 1]);
+  const escalations = (await daemon.history(id)).filter(({ type }) => type === 'stop.escalated');
+  assert.deepEqual(
+    escalations.map(({ body }) => body['by']),
+    ['guard'],
+  );
 });
 
 function isAlive(pid: number): boolean {

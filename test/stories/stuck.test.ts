@@ -36,7 +36,7 @@ story(
 
     await assert.rejects(daemon.stop(id, { graceMs: 1_000 }), {
       code: 'DeadlineExceeded',
-      message: /outlives SIGKILL by 2\.00s: Process \d+ \(sh\) hangs in the kernel \(state D\).*file system at \/data/,
+      message: /outlives SIGKILL by 2s: Process \d+ \(sh\) hangs in the kernel \(state D\).*file system at \/data/,
     });
     const answeredMs = performance.now() - begunAt;
     const { findings, summary } = await daemon.why(id);
@@ -109,7 +109,7 @@ story('why: a stop waits for its grace', async (daemon) => {
   const { phase, summary } = await daemon.why(id);
 
   assert.equal(phase, 'stopping');
-  assert.match(summary, /waits for its grace: SIGTERM was sent .* ago \(delivered\), SIGKILL follows in [67]\.\d+s/);
+  assert.match(summary, /waits for its grace: SIGTERM was sent .* ago \(delivered\), SIGKILL follows in [67](\.\d+)?s/);
   await daemon.stop(id, { graceMs: 0 });
 });
 

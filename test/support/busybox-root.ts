@@ -1,4 +1,5 @@
 import { chmodSync, copyFileSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { BUSYBOX } from './busybox.ts';
 
 const APPLETS = [
   'sh',
@@ -39,7 +40,7 @@ const APPLETS = [
 export function makeBusyboxRoot(folder: string): void {
   for (const name of ['bin', 'dev', 'etc', 'proc', 'sys', 'tmp', 'root'])
     mkdirSync(`${folder}/${name}`, { recursive: true });
-  copyFileSync('/bin/busybox', `${folder}/bin/busybox`);
+  copyFileSync(BUSYBOX, `${folder}/bin/busybox`);
   chmodSync(`${folder}/bin/busybox`, 0o755);
   chmodSync(`${folder}/tmp`, 0o1777);
   for (const applet of APPLETS) symlinkSync('busybox', `${folder}/bin/${applet}`);

@@ -366,6 +366,7 @@ ${options.config?.replaceAll('ROOT', this.root) ?? ''}`;
       this.signal('SIGTERM');
       await this.untilGone();
       assert.equal(this.#process?.exitCode, 0, this.log);
+      assert.deepEqual(hostCensus().cgroups, this.#before.cgroups, 'no cgroup is left');
       const unexpected = this.log.split('\n').filter((line) => line.includes('unexpected failure'));
       assert.deepEqual(unexpected, []);
     } finally {

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { hostPlatform } from '../../src/images/platform.ts';
+import { BUSYBOX } from './busybox.ts';
 import { tarOf } from './tar.ts';
 import type { TarMember } from './tar.ts';
 
@@ -186,11 +187,11 @@ export function json(value: unknown): Buffer {
 
 /** A root that programs can run in: Debian's static busybox with a link for each of its commands. */
 export function busyboxRoot(): TarMember[] {
-  const applets = execFileSync('/bin/busybox', ['--list'], { encoding: 'utf8' }).trim().split('\n');
+  const applets = execFileSync(BUSYBOX, ['--list'], { encoding: 'utf8' }).trim().split('\n');
   return [
     ...['./', 'bin/', 'dev/', 'etc/', 'proc/', 'sys/', 'tmp/', 'usr/', 'var/'].map((name) => ({ name })),
     { name: 'root/', mode: 0o700 },
-    { name: 'bin/busybox', content: readFileSync('/bin/busybox'), mode: 0o755 },
+    { name: 'bin/busybox', content: readFileSync(BUSYBOX), mode: 0o755 },
     ...applets.filter((name) => name !== 'busybox').map((name) => link(`bin/${name}`, 'busybox')),
     { name: 'etc/passwd', content: 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n' },
     { name: 'etc/group', content: 'root:x:0:\nnogroup:x:65534:\n' },

@@ -2,12 +2,14 @@ import type { Command } from 'commander';
 import type { Cli } from '../cli.ts';
 import { tell } from '../cli.ts';
 import type { StopBody } from '../../client/index.ts';
+import { usageError } from '../failure.ts';
 import { persist } from '../follow/persist.ts';
 import { forEachName } from '../each.ts';
 import { duration, signal } from '../run/values.ts';
 import { describeStop } from '../stop-words.ts';
 
 interface StopFlags {
+  readonly all?: true;
   readonly time?: number | 'never';
   readonly signal?: string;
   readonly reason?: string;
@@ -20,12 +22,14 @@ export function stop(command: Command, cli: Cli): void {
         'A stop goes on when nobody waits for it, and when the daemon is restarted; ' +
         'asking again can only bring the kill forward.',
     )
-    .usage('[options] NAME…')
-    .argument('<name...>', 'name or id')
+    .usage('[options] NAME… | --all')
+    .argument('[name...]', 'name or id')
+    .option('--all', 'every container that runs')
     .option('-t, --time <duration>', "grace, like 500ms or 1m; never: no SIGKILL (default: the container's)", readGrace)
     .option('-s, --signal <signal>', "signal to send (default: the container's)", signal('--signal'))
     .option('--reason <text>', 'why, for the timeline')
-    .action(async (names: readonly string[], { time, signal: name, reason }: StopFlags) => {
+    .action(async (given: readonly string[], { all, time, signal: name, reason }: StopFlags) => {
+      const names = await namesOf(cli, given, all === true);
       const body = {
         ...(time === undefined ? {} : { graceMs: time }),
         ...(name === undefined ? {} : { signal: name }),
@@ -36,6 +40,15 @@ export function stop(command: Command, cli: Cli): void {
         if (words !== undefined) await tell(cli, `${container}: ${words}`);
       });
     });
+}
+
+const NOT_RUNNING = new Set(['creating', 'created', 'exited', 'removing']);
+
+async function namesOf(cli: Cli, given: readonly string[], isAll: boolean): Promise<readonly string[]> {
+  if (isAll !== (given.length === 0)) throw usageError('Cannot tell what to stop: name containers, or give --all');
+  if (!isAll) return given;
+  const containers = await cli.client.containers.list();
+  return containers.filter(({ phase }) => !NOT_RUNNING.has(phase)).map(({ id }) => id);
 }
 
 /** A stop outlives its daemon. Asked again, it is joined; when it has ended meanwhile there is nothing more to say. */

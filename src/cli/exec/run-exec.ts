@@ -1,7 +1,7 @@
 import type { ExecBody, ExecEvent } from '../../client/index.ts';
 import type { Cli } from '../cli.ts';
 import { tell } from '../cli.ts';
-import { exactly } from '../print/time.ts';
+import { formatDuration } from '../../base/units.ts';
 import { onSignals } from '../signals.ts';
 import { ExecSignals } from './exec-signals.ts';
 
@@ -46,7 +46,7 @@ async function tellEnd(
   end: Extract<ExecEvent, { kind: 'exit' }>,
   { timeoutMs = 0 }: ExecBody,
 ): Promise<void> {
-  if (end.isTimedOut) await tell(cli, `The command took longer than ${exactly(timeoutMs)} and was killed`);
+  if (end.isTimedOut) await tell(cli, `The command took longer than ${formatDuration(timeoutMs)} and was killed`);
   if (end.isOutputCut) {
     await tell(cli, 'A process that the command started still holds its output: what it prints now is not shown');
   }

@@ -1,5 +1,3 @@
-import { formatDuration } from '../../base/units.ts';
-
 const UNITS = [
   ['year', 365 * 86_400_000],
   ['month', 30 * 86_400_000],
@@ -21,11 +19,6 @@ export function roughly(ms: number): string {
 /** @param at Unix ms */
 export function ago(at: number, now = Date.now()): string {
   return `${roughly(now - at)} ago`;
-}
-
-/** Like `3.01s`; a whole number of seconds has no zeros behind it: `10s`. */
-export function exactly(ms: number): string {
-  return formatDuration(ms).replace(/\.0+s$/, 's');
 }
 
 /** `17:45:03.120` on the clock of whoever looks. */

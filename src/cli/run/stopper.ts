@@ -2,7 +2,7 @@ import { errorCodeOf, messageOf } from '../../base/errors.ts';
 import type { ContainerAnswer } from '../../client/index.ts';
 import type { Cli } from '../cli.ts';
 import { tell } from '../cli.ts';
-import { exactly } from '../print/time.ts';
+import { formatDuration } from '../../base/units.ts';
 import { describeStop } from '../stop-words.ts';
 
 /** What the signals to a foreground run do: the first one stops the container, the second kills it, the third leaves. */
@@ -42,7 +42,7 @@ export class Stopper {
     const { containers } = this.#cli.client;
     const { id, name } = this.#made;
     const { row } = await containers.inspect(id);
-    const grace = exactly(row.spec.stopGraceMs);
+    const grace = formatDuration(row.spec.stopGraceMs);
     await tell(this.#cli, `${signal}: stopping ${name}, it has ${grace} for that; once more kills it`);
     const body = { reason: `${signal} to berth run` };
     let answer = await containers.stop(id, body);

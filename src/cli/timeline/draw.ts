@@ -1,6 +1,7 @@
 import type { EventLine } from '../../client/index.ts';
 import { neutralise } from '../print/neutral.ts';
-import { dayOf, exactly, timeOfDay } from '../print/time.ts';
+import { dayOf, timeOfDay } from '../print/time.ts';
+import { formatDuration } from '../../base/units.ts';
 import { between, signalBefore } from './between.ts';
 import { textIn } from './body.ts';
 import { summarize } from './summary.ts';
@@ -47,5 +48,5 @@ function since(event: EventLine, events: readonly EventLine[]): string {
   const cause = signalBefore(event, events);
   if (cause === undefined) return '';
   const what = cause.type === 'stop.escalated' ? 'SIGKILL' : (textIn(cause, 'signal') ?? 'the signal');
-  return `, ${exactly(between(cause, event))} after ${what}`;
+  return `, ${formatDuration(between(cause, event))} after ${what}`;
 }

@@ -1,5 +1,5 @@
 import type { EventLine } from '../../client/index.ts';
-import { exactly } from '../print/time.ts';
+import { formatDuration } from '../../base/units.ts';
 import { between } from './between.ts';
 import { textIn } from './body.ts';
 import { codeOf, deliveryOf, exitIn } from './words.ts';
@@ -33,9 +33,9 @@ function endOf(run: readonly EventLine[]): string {
   if (exited === undefined) return run.some(({ type }) => type.startsWith('stop.')) ? 'being stopped' : 'still running';
   const exit = exitIn(exited);
   if (exit?.cause === 'start-failed') return `its start failed with code ${exit.code}`;
-  if (signal !== undefined) return `exited ${exactly(between(signal, exited))} after it`;
+  if (signal !== undefined) return `exited ${formatDuration(between(signal, exited))} after it`;
   const started = run.find(({ type }) => type === 'container.started');
-  const length = started === undefined ? '' : ` after ${exactly(between(started, exited))}`;
+  const length = started === undefined ? '' : ` after ${formatDuration(between(started, exited))}`;
   const how = exit?.signal === undefined ? `with code ${codeOf(exit)}` : `by ${exit.signal}`;
   return `exited ${exit?.cause === 'self' ? 'by itself ' : ''}${how}${length}`;
 }

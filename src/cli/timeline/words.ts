@@ -1,5 +1,5 @@
 import type { ContainerAnswer, EventLine } from '../../client/index.ts';
-import { exactly } from '../print/time.ts';
+import { formatDuration } from '../../base/units.ts';
 import { numberIn, textIn } from './body.ts';
 
 type Exit = NonNullable<ContainerAnswer['exit']>;
@@ -71,7 +71,7 @@ function stopRequested(event: EventLine): string {
   if (event.body['isKill'] === true)
     return `kill asked by ${who}${reason === undefined ? '' : ` (reason "${reason}")`}`;
   const graceMs = numberIn(event, 'graceMs');
-  return `stop asked by ${who} (${graceMs === undefined ? 'no end to its grace' : `grace ${exactly(graceMs)}`}${why})`;
+  return `stop asked by ${who} (${graceMs === undefined ? 'no end to its grace' : `grace ${formatDuration(graceMs)}`}${why})`;
 }
 
 function signalled(event: EventLine): string {

@@ -74,8 +74,8 @@ async function create(draft: Draft, parts: CreateParts): Promise<ContainerActor>
     const body = { name, image: spec.image, labels: spec.labels };
     actor.commit('create.created', { state: { phase: 'created' }, events: [{ type: 'container.created', body }] });
   });
-  refuseInTrouble(parts);
   await parts.store.durable();
+  refuseInTrouble(parts);
   undo.move(); // made: its removal owns the parts from here
   return actor;
 }

@@ -4,10 +4,11 @@ import { detach, detached } from '../detach.ts';
 import type { EngineParts } from '../parts.ts';
 import { runtimeOf } from '../parts.ts';
 import type { RunRef, RunWatch } from '../ports.ts';
-import type { ContainerActor } from './actor.ts';
+import type { Commit, ContainerActor } from './actor.ts';
 import { cleanRun } from './clean.ts';
+import { escalatedByGuard } from './guard-fired.ts';
 import { hasOwnPidNamespace } from './spec.ts';
-import { currentRun } from './state.ts';
+import { currentRun, isLive } from './state.ts';
 import type { ExitCause, ExitRecord, LiveRun, RunProcesses, StartingRun } from './state.ts';
 import type { ExitFact } from './witness.ts';
 import { witnessExit, witnessLog } from './witness.ts';
@@ -97,22 +98,28 @@ function tellExit(
   fact: ExitFact,
   message: string | undefined,
 ): ExitRecord | undefined {
-  const current = currentRun(actor.state);
+  const { state } = actor;
+  const current = currentRun(state);
   if (current?.number !== run.number) return undefined;
-  const oomKills = runtimeOf(parts, actor.spec).oomKills(run) ?? 0;
+  const runtime = runtimeOf(parts, actor.spec);
+  const oomKills = runtime.oomKills(run) ?? 0;
   const isFencing = parts.settings.lostMonitor === 'stop';
-  const record = exitRecord(run.number, current, fact, oomKills, isFencing);
+  const fired = isLive(state) ? escalatedByGuard(state.run, runtime.guardFiredAt(run)) : undefined;
+  const record = exitRecord(run.number, fired?.run ?? current, fact, oomKills, isFencing);
   const exit = message === undefined ? record : { ...record, message };
-  commitExit(actor, exit, oomKills > 0 && !exit.isOom ? oomKills : 0);
+  const oom = { type: 'container.oom' as const, run: run.number, body: { kills: oomKills } };
+  commitExit(actor, exit, [
+    ...(fired === undefined ? [] : [fired.event]),
+    ...(oomKills > 0 && !exit.isOom ? [oom] : []),
+  ]);
   return exit;
 }
 
 /** Makes it the state: `exited` is visible from here on, whatever the cleaning does. */
-export function commitExit(actor: ContainerActor, exit: ExitRecord, childOoms = 0): void {
-  const oom = { type: 'container.oom' as const, run: exit.run, body: { kills: childOoms } };
+export function commitExit(actor: ContainerActor, exit: ExitRecord, before: Commit['events'] = []): void {
   actor.commit('exit.save', {
     state: { phase: 'exited', exit, isCleaned: false },
-    events: [...(childOoms > 0 ? [oom] : []), { type: 'container.exited', run: exit.run, body: { exit } }],
+    events: [...before, { type: 'container.exited', run: exit.run, body: { exit } }],
   });
   actor.startAbort = undefined;
   actor.runOver.abort();

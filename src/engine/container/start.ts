@@ -1,5 +1,6 @@
 import { abortError, throwIfAborted, untilAborted } from '../../base/abort.ts';
 import { BerthError, messageOf } from '../../base/errors.ts';
+import { formatDuration } from '../../base/units.ts';
 import { detach, detached } from '../detach.ts';
 import type { EngineParts } from '../parts.ts';
 import { runtimeOf } from '../parts.ts';
@@ -11,7 +12,7 @@ import { commitExit, followRun } from './exit.ts';
 import { describePhase, isLive } from './state.ts';
 import type { ExitRecord, LiveRun, RunProcesses, StartingRun } from './state.ts';
 import { launchStop } from './stop.ts';
-import { ignoresSignal } from './why.ts';
+import { describeStep, ignoresSignal } from './why.ts';
 
 export interface StartOptions {
   /** Ends the wait, never the start. */
@@ -66,7 +67,7 @@ function beginStart(actor: ContainerActor, parts: EngineParts): { readonly finis
     runs: number,
   });
   actor.startAbort = abort;
-  const finished = driveStart(actor, parts, actor.run(number), abort.signal);
+  const finished = driveStart(actor, parts, actor.run(number), abort);
   finished.catch(() => undefined); // told to whoever waits, and kept in the exit record
   return { finished };
 }
@@ -91,15 +92,38 @@ function refuseUnlessStartable(actor: ContainerActor, parts: EngineParts): void 
   }
 }
 
-async function driveStart(actor: ContainerActor, parts: EngineParts, run: RunRef, signal: AbortSignal): Promise<void> {
+async function driveStart(
+  actor: ContainerActor,
+  parts: EngineParts,
+  run: RunRef,
+  abort: AbortController,
+): Promise<void> {
+  using _ = abortWhenLate(actor, parts, abort);
   try {
-    const processes = await makeRun(actor, parts, run, signal);
+    const processes = await makeRun(actor, parts, run, abort.signal);
     const hasReleased = await releaseRun(actor, parts, run, processes);
-    if (!hasReleased) throw abortError(signal);
+    if (!hasReleased) throw abortError(abort.signal);
   } catch (error) {
     await failStart(actor, parts, run, error);
     throw error;
   }
+}
+
+/** The deadline is that of the whole start. Once the program is released it has no meaning any more. */
+function abortWhenLate(
+  actor: ContainerActor,
+  { clock, log, settings }: EngineParts,
+  abort: AbortController,
+): Disposable {
+  const over = new AbortController();
+  const noticing = clock.sleep(settings.startDeadlineMs, over.signal).then(() => {
+    if (over.signal.aborted) return;
+    const message = `Cannot start container "${actor.spec.name}" within ${formatDuration(settings.startDeadlineMs)}`;
+    const step = actor.progress === undefined ? '' : `: it waits for ${describeStep(actor.progress.step)}`;
+    abort.abort(new BerthError('DeadlineExceeded', message + step));
+  });
+  detach(log, 'start deadline', noticing);
+  return { [Symbol.dispose]: () => over.abort() };
 }
 
 /** Everything up to the runtime object, in which nothing of the program runs yet. */
@@ -124,8 +148,7 @@ async function makeRun(
   const { rootfs } = await actor.step('start.prepare', () => runtime.prepare(plan));
   await actor.step('start.mount', () => parts.images.mount(actor.id, rootfs));
   throwIfAborted(signal);
-  const deadlineMs = parts.settings.startDeadlineMs;
-  const made = await actor.step('start.create', () => runtime.create(run, { deadlineMs, signal }));
+  const made = await actor.step('start.create', () => runtime.create(run, signal));
   if ('exitCode' in made) throw new StartRefused(actor.spec.name, made);
   await actor.mailbox.run(() => {
     const starting = startingRun(actor, run);

@@ -4,6 +4,7 @@ import type { EngineParts } from '../parts.ts';
 import { runtimeOf } from '../parts.ts';
 import type { RunRef, Runtime } from '../ports.ts';
 import type { ContainerActor } from './actor.ts';
+import { escalatedByGuard } from './guard-fired.ts';
 import { hasOwnPidNamespace } from './spec.ts';
 import { isLive } from './state.ts';
 import type { Delivery, LiveRun, StopState } from './state.ts';
@@ -30,7 +31,7 @@ const SIGKILL = 9;
  */
 export async function driveStop(actor: ContainerActor, parts: EngineParts, operation: StopOperation): Promise<void> {
   const over = AbortSignal.any([actor.runOver.signal, parts.shutdown]);
-  await operation.arm();
+  if (operation.guard === undefined) await operation.arm();
   if (stopOf(actor, operation.run)?.phase === 'sending') await deliver(actor, parts, operation, over);
   await operation.deadline.reached(over);
   if (!over.aborted) await killUntilOver(actor, parts, operation, over);
@@ -195,7 +196,7 @@ async function killUntilOver(
 ): Promise<void> {
   const runtime = runtimeOf(parts, actor.spec);
   const run = actor.run(operation.run);
-  await actor.mailbox.run(() => saveKilling(actor, operation));
+  await actor.mailbox.run(() => saveKilling(actor, runtime, operation));
   const begunAt = parts.clock.now();
   for (let wait = FIRST_KILL_RETRY_MS; !over.aborted; wait = Math.min(wait * 2, LAST_KILL_RETRY_MS)) {
     const isLate = parts.clock.now() - begunAt >= KILL_ALL_AFTER_MS;
@@ -208,14 +209,17 @@ async function killUntilOver(
   }
 }
 
-function saveKilling(actor: ContainerActor, operation: StopOperation): void {
+/** A daemon that was held up comes after its guard. */
+function saveKilling(actor: ContainerActor, runtime: Runtime, operation: StopOperation): void {
   const live = liveRun(actor, operation.run);
   if (live?.stop === undefined || live.stop.phase === 'killing') return;
-  const stop: StopState = { ...live.stop, phase: 'killing' };
-  actor.commit('stop.killing', {
-    state: { phase: 'running', run: { ...live, stop } },
-    events: [{ type: 'stop.escalated', run: live.number, body: { signal: 'SIGKILL', requester: stop.requester } }],
-  });
+  const { stop } = live;
+  const body = { signal: 'SIGKILL', requester: stop.requester };
+  const { run, event } = escalatedByGuard(live, runtime.guardFiredAt(actor.run(live.number))) ?? {
+    run: { ...live, stop: { ...stop, phase: 'killing' } },
+    event: { type: 'stop.escalated', run: live.number, body },
+  };
+  actor.commit('stop.killing', { state: { phase: 'running', run }, events: [event] });
 }
 
 function killOnce(actor: ContainerActor, runtime: Runtime, run: RunRef, isLate: boolean): void {

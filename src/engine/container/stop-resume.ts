@@ -50,9 +50,9 @@ async function settleWindow(
     const isFrozen = runtime.frozenBy(run) === 'itself';
     const isPending = runtime.viewSignal(live.processes.init, signalNumber(stop.signal))?.isPending ?? false;
     const found = resolveSending(stop, { verdict, isFrozen, isPending });
-    if (found === 'send') return; // still frozen, if it was: the send comes next and thaws
-    await actor.mailbox.run(() => saveSent(actor, parts, operation, found));
+    if (found !== 'send') await actor.mailbox.run(() => saveSent(actor, parts, operation, found));
   }
-  runtime.thaw(run);
+  // What is still to be sent has a window of its own. One that is paused stays so until then: that freeze is its own.
+  if (actor.state.phase !== 'paused') runtime.thaw(run);
   operation.guard?.closeWindow();
 }

@@ -105,11 +105,15 @@ function summarizeStop(stop: StopState, parts: EngineParts): string {
   return `It is being stopped and waits for its grace: ${stop.signal} was sent ${ago} ago (${stop.delivery ?? 'unknown'}), ${kill}`;
 }
 
+/** What is being waited for while a step goes on. */
+export function describeStep(step: Step): string {
+  return STEP_WORDS[step] ?? `step ${step}`;
+}
+
 function waitingFor(actor: ContainerActor, { clock }: EngineParts): string | undefined {
   const { progress } = actor;
   if (progress === undefined) return undefined;
-  const what = STEP_WORDS[progress.step] ?? `step ${progress.step}`;
-  return `${what} (${formatDuration(clock.now() - progress.since)} so far)`;
+  return `${describeStep(progress.step)} (${formatDuration(clock.now() - progress.since)} so far)`;
 }
 
 function ofStep(actor: ContainerActor, parts: EngineParts): Finding[] {

@@ -20,11 +20,13 @@ export interface ForeignRun {
  */
 export async function recoverOrphans(parts: CreateParts, isDatabaseNew: boolean): Promise<readonly ForeignRun[]> {
   const foreign: ForeignRun[] = [];
+  const seen = new Set<string>(); // the drivers of several handlers look into the same folder
   for (const runtime of parts.runtimes.values()) {
     for (const run of await runtime.find()) {
-      if (parts.containers.get(run.containerId) !== undefined) continue;
+      if (parts.containers.get(run.containerId) !== undefined || seen.has(keyOf(run))) continue;
       const found = await runtime.observe(run);
-      if (found === undefined) continue;
+      if (found === undefined || !isOf(parts, runtime, found)) continue;
+      seen.add(keyOf(run));
       if (isDatabaseNew && found.saved !== undefined) adopt(parts, found, found.saved);
       else if (found.liveProcesses > 0) {
         foreign.push({ run, handler: runtime.handler, processes: found.liveProcesses });
@@ -33,6 +35,16 @@ export async function recoverOrphans(parts: CreateParts, isDatabaseNew: boolean)
     }
   }
   return foreign;
+}
+
+function keyOf({ containerId, number }: RunRef): string {
+  return `${containerId}/${number}`;
+}
+
+/** A run whose handler is not configured any more is anybody's. */
+function isOf({ runtimes }: CreateParts, runtime: Runtime, { saved }: RunObservation): boolean {
+  const handler = saved?.row.spec.handler;
+  return handler === undefined || !runtimes.has(handler) || handler === runtime.handler;
 }
 
 /** Makes a row of what stood beside the run; what became of the run since is for the recovery of containers to see. */

@@ -3,6 +3,7 @@ import type { ContainerActor } from '../container/actor.ts';
 import { cleanRun } from '../container/clean.ts';
 import type { CreateParts } from '../container/create.ts';
 import { commitExit, followRun } from '../container/exit.ts';
+import { escalatedByGuard } from '../container/guard-fired.ts';
 import { finishRemoval } from '../container/remove.ts';
 import { failStart, finishRelease } from '../container/start.ts';
 import { isLive } from '../container/state.ts';
@@ -16,6 +17,8 @@ import type { Plan } from './reconcile.ts';
 
 /** After this an item is shown as quarantined; it is still worked on, and never killed for being slow. */
 const SLOW_AFTER_MS = 10_000;
+const FIRST_RETRY_MS = 500;
+const LAST_RETRY_MS = 30_000;
 
 export interface RecoveryReport {
   /** What was done with each container that needed something. */
@@ -31,7 +34,10 @@ export async function recoverContainers(parts: CreateParts): Promise<RecoveryRep
   return { plans: plans.filter(({ plan }) => plan !== 'nothing') };
 }
 
-/** One container, however long it takes. It never rejects. */
+/**
+ * One container, however long it takes. It never rejects: what fails is tried again until it is known, and the
+ * container is quarantined meanwhile.
+ */
 export async function recoverContainer(
   actor: ContainerActor,
   parts: CreateParts,
@@ -46,13 +52,33 @@ export async function recoverContainer(
   detach(parts.log, 'recovery', noticing);
   try {
     const plan = await recoverOne(actor, parts);
+    actor.endRecovery();
     return { container, plan: plan.kind };
   } catch (error) {
-    parts.log.error('container could not be recovered', { container, error: messageOf(error) });
+    quarantine(actor, parts, error);
     return { container, plan: 'nothing' };
   } finally {
     slow.abort();
-    actor.endRecovery();
+  }
+}
+
+function quarantine(actor: ContainerActor, parts: CreateParts, error: unknown): void {
+  actor.isQuarantined = true;
+  parts.log.error('container could not be recovered yet', { container: actor.id, error: messageOf(error) });
+  detach(parts.log, 'recovery', recoverAgain(actor, parts));
+}
+
+async function recoverAgain(actor: ContainerActor, parts: CreateParts): Promise<void> {
+  for (let wait = FIRST_RETRY_MS; !parts.shutdown.aborted; wait = Math.min(wait * 2, LAST_RETRY_MS)) {
+    await parts.clock.sleep(wait, parts.shutdown);
+    if (parts.shutdown.aborted) return;
+    try {
+      await recoverOne(actor, parts);
+      actor.endRecovery();
+      return;
+    } catch (error) {
+      parts.log.error('container could not be recovered yet', { container: actor.id, error: messageOf(error) });
+    }
   }
 }
 
@@ -146,15 +172,10 @@ function correct(
 ): LiveRun | undefined {
   const { state } = actor;
   if (!isLive(state)) return undefined;
-  const { stop } = state.run;
-  const hasFired = stop !== undefined && guardFiredAt !== undefined && stop.phase !== 'killing';
-  if (state.phase === phase && !hasFired) return state.run;
-  const run: LiveRun = hasFired ? { ...state.run, stop: { ...stop, phase: 'killing' } } : state.run;
-  const body = { signal: 'SIGKILL', by: 'guard', at: guardFiredAt };
-  actor.commit('resume.save', {
-    state: { phase, run },
-    events: hasFired ? [{ type: 'stop.escalated', run: run.number, body }] : [],
-  });
-  parts.log.info('container differs from its row', { container: actor.id, phase, guardFired: hasFired });
+  const fired = escalatedByGuard(state.run, guardFiredAt);
+  const run = fired?.run ?? state.run;
+  if (state.phase === phase && fired === undefined) return run;
+  actor.commit('resume.save', { state: { phase, run }, events: fired === undefined ? [] : [fired.event] });
+  parts.log.info('container differs from its row', { container: actor.id, phase, guardFired: fired !== undefined });
   return run;
 }

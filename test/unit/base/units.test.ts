@@ -25,6 +25,13 @@ for (const text of ['', 'much', '64X', '-1M']) {
 }
 
 test('people are shown durations and sizes that they can read', () => {
-  assert.deepEqual([40, 1_234, 61_000, 7_260_000].map(formatDuration), ['40ms', '1.23s', '1m1s', '2h1m']);
+  assert.deepEqual([40, 1_234, 1_500, 10_000, 61_000, 7_260_000].map(formatDuration), [
+    '40ms',
+    '1.23s',
+    '1.5s',
+    '10s',
+    '1m1s',
+    '2h1m',
+  ]);
   assert.deepEqual([500, 1_536, 64 << 20].map(formatSize), ['500 B', '1.5 KiB', '64.0 MiB']);
 });
