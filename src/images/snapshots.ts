@@ -30,8 +30,8 @@ export interface SnapshotParts {
 
 /**
  * The containers' own layers: `upper` and `work` for overlay, and two links whose targets are the record, `image` and
- * `layers`. A link is all metadata, so the journal keeps it in order with the rename that puts the folder in its place,
- * and making a container waits for no flush.
+ * `layers`. A journalling file system has a link's target on the disk no later than the rename that puts the folder in
+ * its place, so making a container waits for no flush.
  */
 export class Snapshots {
   readonly #parts: SnapshotParts;
