@@ -1,4 +1,3 @@
-import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { BerthError } from '../../base/errors.ts';
@@ -14,6 +13,9 @@ import { errorBody } from './lines.ts';
 import { matchRoute } from './routes.ts';
 import type { Call, Route } from './routes.ts';
 import type { VersionAnswer } from './types.ts';
+
+// Not imported: that reads every export of the module, one of which loads a WebSocket client.
+const { createServer } = process.getBuiltinModule('node:http');
 
 export interface ApiParts {
   readonly engine: Engine;
