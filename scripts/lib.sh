@@ -64,11 +64,12 @@ make_busybox() {
   rm -rf "$folder"
 }
 
-# The pinned Node and the libraries, from the lock file.
+# The pinned Node and the libraries, at the versions of the lock file. Not "npm ci": it wants the packages for every
+# other platform in the lock file as well, and a registry need not have them all.
 install_modules() {
   if [ node_modules/.package-lock.json -nt package-lock.json ] && [ -n "$(find_node)" ]; then return; fi
   say 'installing npm packages'
-  npm ci --no-audit --no-fund --loglevel=error || fail "npm could not install the packages: see its words above, then try again"
+  npm install --no-save --no-audit --no-fund --loglevel=error || fail "npm could not install the packages: see its words above, then try again"
   touch node_modules/.package-lock.json
   [ -n "$(find_node)" ] || fail "the pinned Node does not run: is libatomic1 installed?"
 }
