@@ -3,6 +3,8 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 
+const BERTH = new URL('../../berth', import.meta.url).pathname;
+
 /** What the demonstration says to its audience. */
 export function say(text = ''): void {
   process.stdout.write(`${text}\n`);
@@ -26,14 +28,14 @@ export function showBehind(...args: readonly string[]): Promise<void> {
 
 /** A command of which the audience hears nothing. Resolves with what it printed, in lines. */
 export async function ask(...args: readonly string[]): Promise<string[]> {
-  const child = spawn('./berth', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(BERTH, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const lines: string[] = [];
   for await (const line of createInterface({ input: child.stdout })) lines.push(line);
   return lines;
 }
 
 function start(args: readonly string[]): { child: ChildProcess; said: readonly string[] } {
-  const child = spawn('./berth', args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(BERTH, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   const said: string[] = [];
   for (const input of [child.stdout, child.stderr]) {
     createInterface({ input }).on('line', (line) => {
