@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts';
+import { BerthError } from '../base/errors.ts';
 import type { Runtime } from '../engine/ports.ts';
 import type { CgroupLayout } from '../linux/cgroup-layout.ts';
 import type { Children } from '../linux/children.ts';
@@ -35,10 +36,15 @@ export interface OciRuntimeOptions {
 /** Versions of crun whose exec FIFO was tried: one byte lets the program go. The others are started by their own verb. */
 const KNOWN_FIFO = /^crun version 1\.(8\.1|14\.1|21)$/;
 
-/** @throws BerthError Unavailable when the runtime's program cannot be run */
+/** @throws BerthError Unavailable when the runtime's program cannot be run; Unsupported when it is none that berth knows */
 export async function openOciRuntime(options: OciRuntimeOptions): Promise<Runtime> {
   const { clock, children, runRoot } = options;
   const cli = new OciCli(children, findProgram(options.runtimePath), `${runRoot}/${options.handler}`);
+  const version = await cli.version();
+  if (!version.startsWith('crun ')) {
+    const message = `Cannot use "${cli.path}" as runtime "${options.handler}": it says "${version}", must be crun`;
+    throw new BerthError('Unsupported', message, { field: `runtime.handlers.${options.handler}.path` });
+  }
   const folders = new RunFolders(runRoot);
   const monitor = new Conmon(findProgram(options.monitorPath), { children, cli, folders, bootId: clock.bootId });
   return createOciRuntime(options.handler, {
@@ -47,7 +53,7 @@ export async function openOciRuntime(options: OciRuntimeOptions): Promise<Runtim
     folders,
     monitor,
     host: readHostAbilities(options.layout),
-    hasKnownFifo: KNOWN_FIFO.test(await cli.version()),
+    hasKnownFifo: KNOWN_FIFO.test(version),
     memory: new RunMemory(),
   });
 }

@@ -172,10 +172,11 @@ story(
   },
 );
 
-for (const [text, message] of [
+for (const [text, message, exitCode = 2] of [
   ['[stop]\ngrase = "1s"', /"stop\.grase" is not known: did you mean "grace"/],
   ['[stop]\ngrace = "soon"', /must be a duration like "10s"/],
   ['this is no toml', /Cannot read .*config\.toml/],
+  ['[runtime.handlers.crun]\npath = "/bin/echo"', /"\/bin\/echo" as runtime "crun": it says ".*", must be crun/, 1],
 ] as const) {
   test(`a configuration with ${JSON.stringify(text)} is refused before anything is touched`, async () => {
     const folder = mkdtempSync(join(tmpdir(), 'berth-config-'));
@@ -187,7 +188,7 @@ for (const [text, message] of [
       let said = '';
       child.stderr.on('data', (data: Buffer) => (said += data.toString()));
       const [code] = (await once(child, 'exit')) as [number];
-      assert.equal(code, 2);
+      assert.equal(code, exitCode);
       assert.match(said, message);
     } finally {
       rmSync(folder, { recursive: true });
