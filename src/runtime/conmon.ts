@@ -14,6 +14,7 @@ import type { Children } from '../linux/children.ts';
 import { identify } from '../linux/process.ts';
 import type { Monitor, MonitorOrder } from './monitor.ts';
 import type { OciCli } from './oci-cli.ts';
+import { codeOfFailure } from './failure-words.ts';
 import { tidyMessage } from './oci-cli.ts';
 import type { RunFolders } from './run-folder.ts';
 
@@ -175,17 +176,9 @@ async function firstLine(child: ChildProcess, sync: Readable, signal: AbortSigna
   }
 }
 
-/** crun's words, as `crun create` gives them. @see crun src/libcrun/container.c, the exec lookup */
 function failureOf(words: string): StartFailure {
   const message = tidyMessage(words);
-  if (/not found in \$PATH|executable file .* not found/.test(message)) return { exitCode: 127, message };
-  if (/open executable: .*(not permitted|[Pp]ermission denied)|[Pp]ermission denied/.test(message)) {
-    return { exitCode: 126, message };
-  }
-  if (/open executable|No such file or directory/.test(message) && message.includes('open executable')) {
-    return { exitCode: 127, message };
-  }
-  return { exitCode: 128, message };
+  return { exitCode: codeOfFailure(message), message };
 }
 
 function isMonitorOf(pid: number, folder: string): boolean {

@@ -10,6 +10,7 @@ import type { Children } from '../linux/children.ts';
 import { Pidfd, identify } from '../linux/process.ts';
 import { OutputQueue } from './exec-output.ts';
 import type { OciCli } from './oci-cli.ts';
+import { codeOfFailure } from './failure-words.ts';
 import { tidyMessage } from './oci-cli.ts';
 import type { OciProcess } from './oci-spec.ts';
 
@@ -91,7 +92,7 @@ class DirectExec implements StartedExec {
   readonly id: string;
   readonly output: AsyncIterable<OutputChunk>;
   readonly ended: Promise<{ readonly code: number; readonly isOutputCut: boolean }>;
-  outputLinks: readonly string[] = [];
+  readonly outputLinks: readonly string[];
   isDraining = false;
   #identity: ProcessIdentity | undefined;
   readonly #parts: ExecParts;
@@ -106,6 +107,8 @@ class DirectExec implements StartedExec {
     this.#child = child;
     this.#own = own;
     this.#queue = new OutputQueue(child);
+    // At once: the runtime ends with the command, which may be long over when its pid is known.
+    this.outputLinks = [1, 2].flatMap((fd) => linkOf(`/proc/${child.pid ?? 0}/fd/${fd}`));
     this.output = this.#queue;
     child.stdin?.on('error', () => undefined); // the command does not read its input
     this.#exit = new Promise((resolve, reject) => {
@@ -149,7 +152,6 @@ class DirectExec implements StartedExec {
   /** It may have ended already: then there is nothing left to signal, and its code comes all the same. */
   identified(pid: number): void {
     this.#identity = identify(this.#parts.bootId, pid);
-    this.outputLinks = [1, 2].flatMap((fd) => linkOf(`/proc/${this.#child.pid ?? 0}/fd/${fd}`));
   }
 
   write(data: Uint8Array): Promise<void> {
@@ -176,10 +178,10 @@ class DirectExec implements StartedExec {
 
   async #failure(code: number): Promise<BerthError> {
     const words = tidyMessage(await this.#queue.tailOfStderr(DRAIN_MS));
-    const isRequest = /executable file|open executable|not found|[Pp]ermission denied|No such file/.test(words);
+    const failure = codeOfFailure(words);
     return new BerthError(
-      isRequest ? 'InvalidArgument' : 'Internal',
-      `Cannot run the command (code ${code}): ${words}`,
+      failure === 128 && !words.includes('No such file') ? 'Internal' : 'InvalidArgument',
+      `Cannot run the command (code ${failure === 128 ? code : failure}): ${words}`,
     );
   }
 

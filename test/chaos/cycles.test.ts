@@ -58,7 +58,8 @@ story(
     for (const { id } of containers) await daemon.remove(id, true);
     while ((await daemon.get<{ debts: unknown[] }>('/v1/debts')).debts.length > 0) await sleepFor(100);
     for (const folder of ['run/runs', 'run/exits', 'run/ns', 'run/crun', 'state/logs', 'state/snapshots/c']) {
-      assert.deepEqual(readdirSync(`${daemon.root}/${folder}`), [], folder);
+      const left = readdirSync(`${daemon.root}/${folder}`).filter((name) => name !== '.cache'); // newer cruns keep filters
+      assert.deepEqual(left, [], folder);
     }
     assert.ok(killed.daemon > 0 && killed.monitor > 0 && runtimes > 0);
     assert.equal(daemon.mounts().filter((mount) => mount.includes('overlay') || mount.includes('nsfs')).length, 0);

@@ -20,6 +20,9 @@ import { containerRow, sandboxRow } from '../support/rows.ts';
 import type { ProgramName, RuntimeUnderTest } from './runtime.ts';
 import { testRuntime } from './runtime.ts';
 
+/** Compiled seccomp filters, by their checksum. */
+const CRUNS_OWN_CACHE = '.cache';
+
 const PROGRAMS: Readonly<Record<ProgramName, readonly string[]>> = {
   counter: ['/bin/sh', '-c', 'trap "echo TERM" TERM; while :; do sleep 1000 & wait $!; done'],
   polite: ['/bin/sh', '-c', 'trap "exit 7" TERM; while :; do sleep 1000 & wait $!; done'],
@@ -97,7 +100,8 @@ function isKernelSince(major: number, minor: number): boolean {
 
 /** Runs, mounts, cgroups and monitors of one test. */
 function leftOf(root: string, cgroupParent: string): string[] {
-  const names = (folder: string): string[] => (existsSync(folder) ? readdirSync(folder) : []);
+  const names = (folder: string): string[] =>
+    (existsSync(folder) ? readdirSync(folder) : []).filter((name) => name !== CRUNS_OWN_CACHE);
   const trees = new Set([...hostLayout.controllers.values(), hostLayout.unified ?? '']);
   const cgroups = [...trees].flatMap((tree) =>
     names(tree + cgroupParent)

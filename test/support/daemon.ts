@@ -273,7 +273,7 @@ ${options.config?.replaceAll('ROOT', this.root) ?? ''}`;
 
   /** As a person with root would do it by hand. */
   freezeFromOutside(id: string): void {
-    writeFileSync(`${this.cgroupOf(id).unified ?? ''}/cgroup.freeze`, '1');
+    freeze(this.cgroupOf(id).unified ?? '');
   }
 
   thawFromOutside(id: string): void {
@@ -281,7 +281,7 @@ ${options.config?.replaceAll('ROOT', this.root) ?? ''}`;
   }
 
   freezeParentFromOutside(): void {
-    writeFileSync(`${detectCgroupLayout().unified ?? ''}${this.cgroupParent}/cgroup.freeze`, '1');
+    freeze(`${detectCgroupLayout().unified ?? ''}${this.cgroupParent}`);
   }
 
   thawParentFromOutside(): void {
@@ -418,6 +418,12 @@ export function story(name: string, ...rest: StoryArguments): void {
 
 type StoryBody = (daemon: Daemon, t: TestContext) => Promise<void>;
 type StoryArguments = readonly [StoryBody] | readonly [DaemonOptions, StoryBody];
+
+/** Until all of it stands still. */
+function freeze(cgroup: string): void {
+  writeFileSync(`${cgroup}/cgroup.freeze`, '1');
+  while (!readFileSync(`${cgroup}/cgroup.events`, 'utf8').includes('frozen 1'));
+}
 
 function childrenOf(pid: number): number[] {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);

@@ -36,6 +36,20 @@ test('an identity whose start time is another process is not opened', async () =
   assert.equal(right.signal(15), false, 'it is gone, and nobody else is hit');
 });
 
+test('the leader of a session that lives on after it is gone', async () => {
+  const leader = spawn('/bin/sh', ['-c', 'sleep 100 >/dev/null & echo $!; read -r go'], { detached: true });
+  const [said] = (await once(leader.stdout, 'data')) as [Buffer];
+  const bootId = readBootId();
+  const identity = identify(bootId, leader.pid ?? 0);
+  assert.ok(identity);
+  leader.stdin.end();
+  await once(leader, 'exit');
+
+  assert.equal(Pidfd.open(identity, bootId), undefined);
+
+  process.kill(Number(said.toString()), 'SIGKILL');
+});
+
 const V2 = '30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate';
 const MEMORY = '35 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory';
 const CPU = '36 31 0:33 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct';
