@@ -24,7 +24,8 @@ phase() {
   say "== $name: $(($(date +%s) - since)) s"
 }
 
-tests() { "$node" --test --test-reporter=spec --test-concurrency="$@"; }
+# A test that hangs fails after 10 minutes; a file ends with its tests, and what it leaves is for the census to see.
+tests() { "$node" --test --test-reporter=spec --test-timeout=600000 --test-force-exit --test-concurrency="$@"; }
 
 census=$(mktemp -d)
 trap 'rm -rf "$census"' EXIT

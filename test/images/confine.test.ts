@@ -128,11 +128,12 @@ test('a confined process dies with the daemon', async () => {
   const daemon = spawn(process.execPath, [program, cell.rootFolder, cell.layer, '987654'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  const ended = once(daemon, 'exit');
   await once(daemon.stdout, 'data');
-  assert.equal(hasProcess('sleep', '987654'), true);
+  while (!hasProcess('sleep', '987654')) await sleepFor(1); // it says so just before it begins
 
   daemon.kill('SIGKILL');
-  await once(daemon, 'exit');
+  await ended;
 
   while (hasProcess('sleep', '987654')) await sleepFor(1);
 });
