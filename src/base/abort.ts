@@ -27,3 +27,10 @@ export function abortError(signal: AbortSignal): BerthError {
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) throw abortError(signal);
 }
+
+/** Calls `act` when the signal aborts, or at once if it has aborted already. Disposing it ends that. */
+export function whenAborted(signal: AbortSignal | undefined, act: () => void): Disposable {
+  if (signal?.aborted === true) act();
+  else signal?.addEventListener('abort', act, { once: true });
+  return { [Symbol.dispose]: () => signal?.removeEventListener('abort', act) };
+}

@@ -1,3 +1,4 @@
+import { whenAborted } from '../base/abort.ts';
 import { spawn } from 'node:child_process';
 import type { ChildProcess, StdioOptions } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -136,11 +137,11 @@ async function codeWithin(child: ChildProcess, file: string, options: RunOptions
     child.kill('SIGKILL');
     patience ??= setTimeout(() => reject(error), KILL_GRACE_MS);
   };
-  const onAbort = (): void => kill(new BerthError('Cancelled', `Cannot finish "${file}": the caller gave up`));
   const late = `Cannot finish "${file}": no answer within ${options.deadlineMs} ms`;
   const timer = setTimeout(() => kill(new BerthError('DeadlineExceeded', late)), options.deadlineMs);
-  options.signal?.addEventListener('abort', onAbort, { once: true });
-  if (options.signal?.aborted === true) onAbort();
+  using _ = whenAborted(options.signal, () =>
+    kill(new BerthError('Cancelled', `Cannot finish "${file}": the caller gave up`)),
+  );
 
   child.once('error', (error) => {
     reject(new BerthError('Unavailable', `Cannot start "${file}": ${messageOf(error)}`, { cause: error }));
@@ -155,6 +156,5 @@ async function codeWithin(child: ChildProcess, file: string, options: RunOptions
   } finally {
     clearTimeout(timer);
     clearTimeout(patience);
-    options.signal?.removeEventListener('abort', onAbort);
   }
 }

@@ -1,3 +1,4 @@
+import { whenAborted } from '../base/abort.ts';
 import { BerthError } from '../base/errors.ts';
 import type { Children } from './children.ts';
 
@@ -70,12 +71,10 @@ const LATE = Symbol('late');
 async function orLate<T>(promise: Promise<T>, ms: number, signal: AbortSignal | undefined): Promise<T | typeof LATE> {
   const { promise: late, resolve } = Promise.withResolvers<typeof LATE>();
   const timer = setTimeout(() => resolve(LATE), ms);
-  const onAbort = (): void => resolve(LATE);
-  signal?.addEventListener('abort', onAbort, { once: true });
+  using _ = whenAborted(signal, () => resolve(LATE));
   try {
     return await Promise.race([promise, late]);
   } finally {
     clearTimeout(timer);
-    signal?.removeEventListener('abort', onAbort);
   }
 }

@@ -4,7 +4,7 @@ import type { ChildProcess } from 'node:child_process';
 import { dirname } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleepFor } from 'node:timers/promises';
-import { abortError } from '../base/abort.ts';
+import { abortError, whenAborted } from '../base/abort.ts';
 import { BerthError, isMissing, messageOf } from '../base/errors.ts';
 import type { ProcessIdentity } from '../base/process-identity.ts';
 import type { RunProcesses } from '../engine/container/state.ts';
@@ -166,14 +166,8 @@ async function firstLine(child: ChildProcess, sync: Readable, signal: AbortSigna
     const said = words.trim() === '' ? 'without a word' : `with "${words.trim()}"`;
     reject(new BerthError('Internal', `Cannot make the container: its monitor ended ${said}`));
   });
-  const onAbort = (): void => reject(abortError(signal));
-  if (signal.aborted) onAbort();
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    return await promise;
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
+  using _ = whenAborted(signal, () => reject(abortError(signal)));
+  return await promise;
 }
 
 function failureOf(words: string): StartFailure {

@@ -8,31 +8,32 @@ export interface HostCensus {
   readonly loops: readonly string[];
 }
 
-/** What tests put into command lines and cgroup paths. */
-const OURS = /\/tmp\/b[a-z]-|berth-test|berth-fs-|berth-fuse-|berth-run-/;
+/** What tests put into command lines, mounts and cgroup paths. */
+const OF_TESTS = /\/tmp\/b[a-z]-|berth/;
 
-export function hostCensus(): HostCensus {
+/** @param whose one that has it in its command line or cgroup, its line in the mount table, its path or its file counts */
+export function hostCensus(whose = OF_TESTS): HostCensus {
   return {
-    processes: processes(),
+    processes: processes(whose),
     mounts: readFileSync('/proc/self/mounts', 'utf8')
       .split('\n')
-      .filter((line) => /\/tmp\/b[a-z]-|berth/.test(line)),
-    cgroups: cgroups('/sys/fs/cgroup', 0).filter((path) => path.includes('berth')),
-    loops: readdirSync('/sys/block').filter((name) => {
-      if (!name.startsWith('loop')) return false;
-      return read(`/sys/block/${name}/loop/backing_file`) !== undefined;
+      .filter((line) => whose.test(line)),
+    cgroups: cgroups('/sys/fs/cgroup', 0).filter((path) => whose.test(path)),
+    loops: readdirSync('/sys/block').flatMap((name) => {
+      const file = read(`/sys/block/${name}/loop/backing_file`);
+      return file !== undefined && whose.test(file) ? [`${name} ${file}`] : [];
     }),
   };
 }
 
-/** By command line or cgroup. Zombies are left out: PID 1 of a test machine need not reap. */
-function processes(): string[] {
+/** Zombies are left out: PID 1 of a test machine need not reap. */
+function processes(whose: RegExp): string[] {
   return pids().flatMap((pid) => {
     const stat = read(`/proc/${pid}/stat`) ?? '';
     const state = stat.slice(stat.lastIndexOf(')') + 2, stat.lastIndexOf(')') + 3);
     const command = (read(`/proc/${pid}/cmdline`) ?? '').replaceAll('\0', ' ');
-    const isOurs = OURS.test(command) || OURS.test(read(`/proc/${pid}/cgroup`) ?? '');
-    return isOurs && state !== 'Z' && Number(pid) !== process.pid ? [command.slice(0, 120)] : [];
+    const isMeant = whose.test(command) || whose.test(read(`/proc/${pid}/cgroup`) ?? '');
+    return isMeant && state !== 'Z' && Number(pid) !== process.pid ? [command.slice(0, 120)] : [];
   });
 }
 

@@ -71,13 +71,15 @@ export interface DaemonOptions {
 export class Daemon implements AsyncDisposable {
   readonly root: string;
   readonly cgroupParent: string;
-  readonly #before = hostCensus();
   readonly #wrap: readonly string[];
+  /** What everything of this daemon has in its name. */
+  readonly #own: RegExp;
   #process: ChildProcess | undefined;
 
   private constructor(options: DaemonOptions) {
     this.root = mkdtempSync(join(tmpdir(), 'bd-'));
     this.cgroupParent = `/berth-test-${this.root.slice(-6)}`;
+    this.#own = new RegExp(`${this.root}|${this.cgroupParent}`);
     this.#wrap = (options.wrap ?? []).map((word) => word.replaceAll('ROOT', this.root));
     const config = `
 [paths]
@@ -366,7 +368,7 @@ ${options.config?.replaceAll('ROOT', this.root) ?? ''}`;
       this.signal('SIGTERM');
       await this.untilGone();
       assert.equal(this.#process?.exitCode, 0, this.log);
-      assert.deepEqual(hostCensus().cgroups, this.#before.cgroups, 'no cgroup is left');
+      assert.deepEqual(hostCensus(this.#own).cgroups, [], 'no cgroup is left');
       const unexpected = this.log.split('\n').filter((line) => line.includes('unexpected failure'));
       assert.deepEqual(unexpected, []);
     } finally {
@@ -375,7 +377,8 @@ ${options.config?.replaceAll('ROOT', this.root) ?? ''}`;
       removeCgroupParent(this.cgroupParent);
       rmSync(this.root, { recursive: true, force: true });
     }
-    assert.deepEqual(hostCensus(), this.#before, 'the host is as it was');
+    const nothing = { processes: [], mounts: [], cgroups: [], loops: [] };
+    assert.deepEqual(hostCensus(this.#own), nothing, 'the host is as it was');
   }
 
   async #call<T>(method: string, path: string, body?: object): Promise<T> {

@@ -1,3 +1,4 @@
+import { whenAborted } from '../../base/abort.ts';
 import type { Clock } from '../../base/clock.ts';
 import { BerthError, messageOf } from '../../base/errors.ts';
 import { newId } from '../../base/ids.ts';
@@ -117,8 +118,8 @@ function follow(actor: ContainerActor, parts: EngineParts, running: Running): Ex
   const by = { exec: row.id, requester: request.requester };
   const common = { container: actor.id, sandbox: actor.spec.sandboxId, run: row.run };
   parts.journal.record({ execs: [row] }, [{ ...common, type: 'exec.started', body: { ...by, args: row.args } }]);
-  const onAbort = (): void => detach(parts.log, 'exec', endExec(parts, process));
-  request.signal?.addEventListener('abort', onAbort, { once: true });
+  // The caller may have gone away just when the command had begun.
+  const leaving = whenAborted(request.signal, () => detach(parts.log, 'exec', endExec(parts, process)));
   const ended = untilEnded(parts.clock, request, process, () => endExec(parts, process));
   const telling = ended
     .then((end) =>
@@ -126,7 +127,7 @@ function follow(actor: ContainerActor, parts: EngineParts, running: Running): Ex
         { ...common, type: 'exec.ended', body: { ...by, ...end } },
       ]),
     )
-    .finally(() => request.signal?.removeEventListener('abort', onAbort));
+    .finally(() => leaving[Symbol.dispose]());
   detach(parts.log, 'exec', telling);
   return {
     id: row.id,

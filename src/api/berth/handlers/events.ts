@@ -1,3 +1,4 @@
+import { whenAborted } from '../../../base/abort.ts';
 import type { EventRow } from '../../../engine/index.ts';
 import { sendLines } from '../lines.ts';
 import type { Call } from '../routes.ts';
@@ -14,7 +15,7 @@ export async function events({ engine, query, response, gone }: Call): Promise<u
     ...(container === undefined ? {} : { container }),
   });
   const newest = engine.lastEvent;
-  gone.addEventListener('abort', () => feed[Symbol.dispose](), { once: true });
+  using _ = whenAborted(gone, () => feed[Symbol.dispose]());
   await sendLines(response, isFollowing ? feed : until(engine.eventsUpTo(after ?? 0, newest), container), gone);
   return undefined;
 }
