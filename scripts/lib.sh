@@ -126,7 +126,8 @@ start_daemon() {
     say 'the daemon runs already'
     return
   fi
-  mkdir -p /run/berth /var/lib/berth
+  mkdir -p /run/berth
+  mkdir -p -m 700 /var/lib/berth
   setsid ./berth serve </dev/null >/dev/null 2>>"$DAEMON_LOG" &
   echo $! >"$PID_FILE"
   waited=0

@@ -105,7 +105,8 @@ export class Pidfd implements Disposable {
     try {
       fd = pidfdOpen(identity.pid);
     } catch (error) {
-      if (errnoOf(error) === 'ESRCH') return undefined;
+      // EINVAL: kernels before 6.15 say so when only a session or a group still goes by the number of its dead leader
+      if (errnoOf(error) === 'ESRCH' || errnoOf(error) === 'EINVAL') return undefined;
       throw error;
     }
     if (isPresent(identity, bootId)) return new Pidfd(identity, fd);

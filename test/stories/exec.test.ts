@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import { setTimeout as sleepFor } from 'node:timers/promises';
+import { detectCgroupLayout } from '../../src/linux/cgroup-layout.ts';
 import { story } from '../support/daemon.ts';
 import { DEAF } from '../support/programs.ts';
 import { allowance, repetitions } from '../support/scale.ts';
@@ -65,6 +66,18 @@ story('a command that takes too long is killed with all that it started', async 
   assert.ok(performance.now() - begunAt < 1_000 + allowance(2_500));
   await daemon.untilNoProcess(id, /sleep 71[123]/);
 });
+
+if (detectCgroupLayout().mode === 'v2') {
+  story('a container that hands its controllers to a cgroup of its own can still run commands', async (daemon) => {
+    const nest = 'mkdir inner && echo 1 >inner/cgroup.procs && echo +memory >cgroup.subtree_control';
+    const { id } = await daemon.run(`cd /sys/fs/cgroup && ${nest} && echo nested; ${DEAF}`, {
+      security: { isPrivileged: true },
+    });
+    await daemon.untilPrinted(id, 'nested');
+
+    assert.equal((await daemon.exec(id, ['true'])).code, 0);
+  });
+}
 
 story('a client that goes away takes its command with it', async (daemon) => {
   const { id } = await daemon.run(DEAF);

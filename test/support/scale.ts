@@ -15,3 +15,8 @@ export function repetitions(full: number): number {
 export function allowance(ms: number): number {
   return ms * Number(process.env['BERTH_TEST_SLOW'] ?? 1);
 }
+
+/** Whether it came when it was promised: hardly early, and no later than a host of this speed sees it. */
+export function isOnTime(tookMs: number, promisedMs: number, toleranceMs: number): boolean {
+  return tookMs > promisedMs - toleranceMs && tookMs < promisedMs + allowance(toleranceMs);
+}
