@@ -35,7 +35,7 @@ export class ByteReader implements AsyncDisposable {
   limited(count: number): LimitedBytes {
     let left = count;
     const next = async (): Promise<IteratorResult<Uint8Array, undefined>> => {
-      if (left === 0) return { done: true, value: undefined };
+      if (left <= 0) return { done: true, value: undefined };
       const chunk = await this.#next(left);
       if (chunk === undefined) throw cutOff();
       left -= chunk.length;

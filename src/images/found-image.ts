@@ -30,7 +30,14 @@ export interface FoundImage {
 }
 
 /** Overlay takes no more. @see kernel fs/overlayfs/params.h, OVL_MAX_STACK */
-const MOST_LAYERS = 500;
+export const MOST_LAYERS = 500;
+
+export function tooManyLayers(image: string, count: number): BerthError {
+  return new BerthError(
+    'Unsupported',
+    `Cannot read image ${image}: it has ${count} layers, not ${MOST_LAYERS} at most`,
+  );
+}
 
 /** @throws BerthError InvalidArgument when config and layers do not fit; Unsupported for too many layers */
 export async function joinConfig(
@@ -38,12 +45,7 @@ export async function joinConfig(
   layers: readonly FoundBlob[],
 ): Promise<Pick<FoundImage, 'id' | 'config' | 'document' | 'layers'>> {
   const { digest } = config.ref;
-  if (layers.length > MOST_LAYERS) {
-    throw new BerthError(
-      'Unsupported',
-      `Cannot read image ${digest}: it has ${layers.length} layers, not ${MOST_LAYERS} at most`,
-    );
-  }
+  if (layers.length > MOST_LAYERS) throw tooManyLayers(digest, layers.length);
   const document = readConfig(await readPart(config.file, `config ${digest}`), `config ${digest}`);
   const diffIds = document.rootfs.diff_ids;
   const joined = layers.flatMap((layer, index) => {

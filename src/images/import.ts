@@ -94,7 +94,6 @@ async function register(
   const named = arrivals.map(({ found, record }) => ({ record, names: found.names }));
   return parts.mailbox.run(async () => {
     await parts.catalog.change(withImages(parts.catalog.state, named));
-    const ids = new Set(arrivals.map(({ record }) => record.id));
-    return [...ids].map((id) => parts.catalog.imageOf(parts.catalog.get(id)));
+    return arrivals.map(({ found, record }) => ({ ...parts.catalog.imageOf(record), names: found.names }));
   });
 }

@@ -5,17 +5,21 @@ import { collectGarbage } from './collect.ts';
 import type { ImageParts } from './parts.ts';
 
 /**
- * Takes a name away. The image goes with its last name, or with all of them when it is called by its id.
- * @throws BerthError NotFound; Busy when the image would go and is in use
+ * Takes a name away. The image goes with its last name; called by its id it must not have several.
+ * @throws BerthError NotFound; WrongState when it has several names; Busy when the image would go and is in use
  */
 export async function removeImage(parts: ImageParts, text: string): Promise<void> {
   await parts.mailbox.run(async () => {
     const { catalog } = parts;
     const { record, name } = catalog.find(text);
-    const hasOtherName = namesOf(catalog.state, record.id).some((each) => each !== name);
-    if (name !== undefined && hasOtherName) {
+    const others = namesOf(catalog.state, record.id).filter((each) => each !== name);
+    if (name !== undefined && others.length > 0) {
       await catalog.change(withoutName(catalog.state, name));
       return;
+    }
+    if (others.length > 1) {
+      const message = `Cannot remove image "${text}": it has the names ${others.join(', ')}: remove them one by one`;
+      throw new BerthError('WrongState', message);
     }
     refuseIfUsed(parts, record.id, text);
     await catalog.change(withoutImage(catalog.state, record.id));

@@ -128,7 +128,7 @@ function readNumber(block: Buffer, offset: number, length: number): number {
   const value = isBinary
     ? Number(BigInt(`0x${block.toString('hex', offset + 1, offset + length)}`))
     : Number.parseInt(text === '' ? '0' : text, 8);
-  if (!Number.isSafeInteger(value)) throw unreadable('it is no tar archive, or a damaged one');
+  if (!Number.isSafeInteger(value) || value < 0) throw unreadable('it is no tar archive, or a damaged one');
   return value;
 }
 

@@ -94,7 +94,8 @@ test('the same files of a root make the same image', async () => {
   const [second] = await store.load(archive, { name: 'b' });
 
   assert.equal(first?.id, second?.id);
-  assert.deepEqual(second?.names, ['docker.io/library/a:latest', 'docker.io/library/b:latest']);
+  assert.deepEqual(second?.names, ['docker.io/library/b:latest'], 'what this archive was called');
+  assert.deepEqual(store.images.find('a').names, ['docker.io/library/a:latest', 'docker.io/library/b:latest']);
 });
 
 test('the files of a root need a name', async () => {

@@ -22,11 +22,18 @@ test('an image goes with its last name', async () => {
   assert.deepEqual(store.census(), NOTHING);
 });
 
-test('an image that is removed by its id goes with all its names', async () => {
+test('an image with several names is not removed by its id; with one it is', async () => {
   await using store = await openStore();
   const [image] = await store.load(makeOciArchive([A]));
+  const id = image?.id.slice('sha256:'.length, 20) ?? '';
 
-  await store.images.remove(image?.id.slice('sha256:'.length, 20) ?? '');
+  await assert.rejects(store.images.remove(id), {
+    code: 'WrongState',
+    message: /it has the names .*a:1, .*a:2: remove/,
+  });
+  assert.equal(store.images.list()[0]?.names.length, 2);
+  await store.images.remove('a:1');
+  await store.images.remove(id);
 
   assert.deepEqual(store.images.list(), []);
   assert.deepEqual(store.census(), NOTHING);

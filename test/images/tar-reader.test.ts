@@ -116,3 +116,16 @@ for (const [what, tar] of [
     await assert.rejects(readAll(tar), { code: 'InvalidArgument' });
   });
 }
+
+for (const type of ['0', '5', 'g', 'x', 'L', 'K', 'S']) {
+  test(`a size that is negative, in a header of type ${type}, is refused`, async () => {
+    const block = Buffer.from(tarOf([{ name: 'file', content: '' }]).subarray(0, 512));
+    block.write('-0001000\0', 124, 'latin1');
+    block.write(type, 156, 'latin1');
+    block.fill(' ', 148, 156);
+    const sum = block.reduce((total, byte) => total + byte, 0);
+    block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
+
+    await assert.rejects(readAll(Buffer.concat([block, Buffer.alloc(1_024)])), { code: 'InvalidArgument' });
+  });
+}
