@@ -17,6 +17,8 @@ export interface BerthErrorOptions {
   readonly cause?: unknown;
   /** The field of the request that is wrong, as the caller wrote it: `mounts[0].source`. */
   readonly field?: string;
+  /** What a shell would exit with, for a command that could not be run: 126, 127. */
+  readonly exitCode?: number;
 }
 
 /**
@@ -26,12 +28,14 @@ export interface BerthErrorOptions {
 export class BerthError extends Error {
   readonly code: ErrorCode;
   readonly field: string | undefined;
+  readonly exitCode: number | undefined;
 
   constructor(code: ErrorCode, message: string, options: BerthErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'BerthError';
     this.code = code;
     this.field = options.field;
+    this.exitCode = options.exitCode;
   }
 }
 

@@ -45,8 +45,9 @@ export function serverError(body: string, status: number | undefined): BerthErro
   );
 }
 
-export function errorOf({ error: { code, message, field } }: ErrorBody): BerthError {
-  return new BerthError(isErrorCode(code) ? code : 'Internal', message, field === undefined ? {} : { field });
+export function errorOf({ error: { code, message, field, exitCode } }: ErrorBody): BerthError {
+  const details = { ...(field === undefined ? {} : { field }), ...(exitCode === undefined ? {} : { exitCode }) };
+  return new BerthError(isErrorCode(code) ? code : 'Internal', message, details);
 }
 
 export function isErrorBody(value: unknown): value is ErrorBody {

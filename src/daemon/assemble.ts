@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { chmodSync, mkdirSync } from 'node:fs';
 import { SystemClock } from '../base/clock.ts';
 import { parseFailpoints } from '../base/failpoints.ts';
 import type { Log } from '../base/log.ts';
@@ -28,6 +28,7 @@ export interface Assembly {
 export async function assemble(config: Config, log: Log): Promise<Assembly> {
   const { state, run } = config.paths;
   mkdirSync(state, { recursive: true, mode: 0o700 });
+  chmodSync(state, 0o700); // in it are environments, which is where people keep their secrets
   mkdirSync(run, { recursive: true, mode: 0o755 });
   const bootId = readBootId();
   const clock = new SystemClock(bootId, boottime);

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, chownSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, readFileSync, rmSync, statfsSync } from 'node:fs';
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { createApiServer } from '../api/berth/index.ts';
@@ -28,7 +28,7 @@ export async function serve(config: Config): Promise<void> {
     engine: assembly.engine,
     log,
     version,
-    doctor: () => hostFindings(assembly),
+    doctor: () => hostFindings(assembly, config),
     peerOf,
   });
   await listen(server, config, log);
@@ -80,8 +80,17 @@ function peerOf(socket: Socket): string {
   return `uid ${uid}, pid ${pid}`;
 }
 
-function hostFindings({ layout, outside, engine }: Assembly) {
+function hostFindings({ layout, outside, engine }: Assembly, { paths }: Config) {
   return [
+    ...(isInMemory(paths.run)
+      ? []
+      : [
+          {
+            level: 'warning' as const,
+            text: `The run folder "${paths.run}" is on a disk: after a reboot it would tell of runs that are over`,
+            advice: 'mount a tmpfs there, as /run is on most systems',
+          },
+        ]),
     { level: 'ok' as const, text: `cgroups are ${layout.mode}` },
     engine.isRecovered
       ? { level: 'ok' as const, text: 'Every container of an earlier daemon was seen to' }
@@ -91,6 +100,13 @@ function hostFindings({ layout, outside, engine }: Assembly) {
       text: `A process hangs looking at "${path}": its file system does not answer`,
     })),
   ];
+}
+
+/** @see linux/magic.h */
+const MEMORY_FILE_SYSTEMS = new Set([0x01021994, 0x858458f6]); // tmpfs, ramfs
+
+function isInMemory(folder: string): boolean {
+  return MEMORY_FILE_SYSTEMS.has(statfsSync(folder).type);
 }
 
 function untilTold(log: Log): Promise<void> {

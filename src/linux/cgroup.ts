@@ -94,15 +94,25 @@ export class Cgroup {
     }
     const freezer = this.#freezer();
     if (freezer === undefined) return;
-    // Frozen processes cannot exit, so no number in the list can come to mean another process.
-    writeIfThere(`${freezer}/freezer.state`, 'FROZEN');
-    for (const pid of pidsBelow(freezer)) {
-      const identity = identify(bootId, pid);
-      if (identity === undefined) continue;
-      using pidfd = Pidfd.open(identity, bootId);
-      pidfd?.signal(9);
-    }
+    writeIfThere(`${freezer}/freezer.state`, 'FROZEN'); // so that they make no more of them
+    this.signalAll(bootId, 9);
     this.#thawV1();
+  }
+
+  /**
+   * Signals every process in it and below it. A number in the list may have come to mean another process by the time
+   * that it is opened, so the list is asked again while all of them are held.
+   * @returns how many there were
+   */
+  signalAll(bootId: string, signal: number, but?: number): number {
+    using held = new DisposableStack();
+    const opened = this.pids().flatMap((pid) => {
+      const identity = pid === but ? undefined : identify(bootId, pid);
+      const pidfd = identity === undefined ? undefined : Pidfd.open(identity, bootId);
+      return pidfd === undefined ? [] : [held.use(pidfd)];
+    });
+    const still = new Set(this.pids());
+    return opened.filter((pidfd) => still.has(pidfd.identity.pid) && pidfd.signal(signal)).length;
   }
 
   openKillDescriptors(): KillDescriptors {
@@ -134,9 +144,18 @@ export class Cgroup {
     return new Cgroup(this.#layout, `${this.path}/${name}`);
   }
 
-  /** Makes it in every hierarchy. v1's cpuset takes no process before it has processors and memory nodes. */
+  /**
+   * Makes it in every hierarchy. v1's cpuset takes no process before it has processors and memory nodes.
+   * @throws Error ENOENT when the cgroup above it is gone
+   */
   make(): void {
-    for (const folder of this.#folders()) mkdirSync(folder, { recursive: true });
+    for (const folder of this.#folders()) {
+      try {
+        mkdirSync(folder);
+      } catch (error) {
+        if (errnoOf(error) !== 'EEXIST') throw error;
+      }
+    }
     const cpuset = this.#folderOf('cpuset');
     if (cpuset === undefined) return;
     for (const file of ['cpuset.cpus', 'cpuset.mems']) {
@@ -218,8 +237,18 @@ export class Cgroup {
 }
 
 function pidsBelow(folder: string): number[] {
-  const own = (readOrUndefined(`${folder}/cgroup.procs`) ?? '').split('\n').filter(Boolean).map(Number);
+  const own = (readProcs(`${folder}/cgroup.procs`) ?? '').split('\n').filter(Boolean).map(Number);
   return [...own, ...foldersIn(folder).flatMap(pidsBelow)];
+}
+
+/** A threaded cgroup lists no processes: the one above it has them. */
+function readProcs(file: string): string | undefined {
+  try {
+    return readOrUndefined(file);
+  } catch (error) {
+    if (errnoOf(error) === 'EOPNOTSUPP' || errnoOf(error) === 'ENOTSUP') return undefined;
+    throw error;
+  }
 }
 
 function foldersIn(folder: string): string[] {

@@ -64,7 +64,10 @@ export class Children {
     return { [Symbol.dispose]: () => process.off('SIGCHLD', onChild) };
   }
 
-  /** An explicit environment, cwd `/`: nothing of the daemon's own leaks into what it starts. */
+  /**
+   * An explicit environment, cwd `/`: nothing of the daemon's own leaks into what it starts.
+   * @throws BerthError ResourceExhausted when there are no descriptors left for its streams
+   */
   spawn(file: string, args: readonly string[], options: SpawnOptions = {}): ChildProcess {
     const child = spawn(file, args, {
       stdio: options.stdio ?? 'ignore',
@@ -72,6 +75,11 @@ export class Children {
       cwd: options.cwd ?? '/',
       detached: options.detached ?? false,
     });
+    child.on('error', () => undefined); // also for whoever does not listen: Node takes an error that nobody hears as fatal
+    // Node gives up so early then that there are no streams, whatever its types say.
+    if ((child.stdio as unknown) === undefined) {
+      throw new BerthError('ResourceExhausted', `Cannot start "${file}": no descriptors are left for its streams`);
+    }
     const { pid } = child;
     if (pid !== undefined) {
       this.#own.set(pid, child);

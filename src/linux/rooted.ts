@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, readFileSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { errnoOf, isMissing } from '../base/errors.ts';
 import { O, close, open, openInRoot } from './abi.ts';
 
@@ -7,23 +7,40 @@ const LARGEST_FILE_BYTES = 4 << 20;
 
 /**
  * Reads a file of a container's root as the container would see it: a link to `/etc/shadow` means the container's, not
- * the host's.
+ * the host's. What stands there is looked at before it is opened: to open a device does something to it.
  * @returns undefined when there is no such file, or when what is there is no plain file of at most 4 MiB
  */
 export function readInRoot(root: string, path: string): string | undefined {
   const folder = open(root, O.PATH | O.DIRECTORY);
   try {
-    const fd = openInRoot(folder, path, O.RDONLY | O.NONBLOCK);
+    const found = openInRoot(folder, path, O.PATH);
     try {
-      const stat = fstatSync(fd);
-      return stat.isFile() && stat.size <= LARGEST_FILE_BYTES ? readFileSync(fd, 'utf8') : undefined;
+      return fstatSync(found).isFile() ? readAtMost(`/proc/self/fd/${found}`) : undefined;
     } finally {
-      closeSync(fd);
+      closeSync(found);
     }
   } catch (error) {
     if (isMissing(error) || errnoOf(error) === 'ENOTDIR' || errnoOf(error) === 'ELOOP') return undefined;
     throw error;
   } finally {
     close(folder);
+  }
+}
+
+/** The container may write to the file meanwhile, so its size is not asked but counted. */
+function readAtMost(path: string): string | undefined {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  try {
+    const chunks: Buffer[] = [];
+    for (let size = 0; size <= LARGEST_FILE_BYTES; ) {
+      const chunk = Buffer.alloc(64 << 10);
+      const count = readSync(fd, chunk);
+      if (count === 0) return Buffer.concat(chunks).toString('utf8');
+      chunks.push(chunk.subarray(0, count));
+      size += count;
+    }
+    return undefined;
+  } finally {
+    closeSync(fd);
   }
 }

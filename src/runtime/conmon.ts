@@ -1,4 +1,4 @@
-import { constants, existsSync, readFileSync, readdirSync } from 'node:fs';
+import { constants, existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { mkdir, open, readFile, stat } from 'node:fs/promises';
 import type { ChildProcess } from 'node:child_process';
 import { dirname } from 'node:path';
@@ -79,7 +79,7 @@ export class Conmon implements Monitor {
     const folder = this.#folders.pathOf(run);
     for (const entry of readdirSync('/proc')) {
       const pid = Number(entry);
-      if (!Number.isNaN(pid) && isMonitorOf(pid, folder)) return identify(this.#bootId, pid);
+      if (!Number.isNaN(pid) && isMonitorOf(pid, this.#path, folder)) return identify(this.#bootId, pid);
     }
     return undefined;
   }
@@ -175,13 +175,20 @@ function failureOf(words: string): StartFailure {
   return { exitCode: codeOfFailure(message), message };
 }
 
-function isMonitorOf(pid: number, folder: string): boolean {
+/** Command lines can be made up, so the program itself is asked for too. */
+function isMonitorOf(pid: number, program: string, folder: string): boolean {
   try {
+    if (!isSameFile(`/proc/${pid}/exe`, program)) return false;
     const args = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
     return args[args.indexOf('--bundle') + 1] === folder && args.includes('--exit-dir');
   } catch {
     return false; // it has ended in the meantime
   }
+}
+
+function isSameFile(a: string, b: string): boolean {
+  const [one, other] = [statSync(a), statSync(b)];
+  return one.dev === other.dev && one.ino === other.ino;
 }
 
 /** Never waits for a reader: the monitor may be gone. */

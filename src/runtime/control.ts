@@ -1,6 +1,6 @@
 import type { ProcessIdentity } from '../base/process-identity.ts';
 import type { Guard, GuardOrder, RunRef, SignalView } from '../engine/ports.ts';
-import { Pidfd, hasSignal, identify, readSignalMasks } from '../linux/process.ts';
+import { Pidfd, hasSignal, readSignalMasks } from '../linux/process.ts';
 import { armGuard, cancelGuard, findGuards, forgetVerdict, readVerdict } from './guard.ts';
 import type { RuntimeParts } from './parts.ts';
 import { cgroupOf } from './parts.ts';
@@ -29,15 +29,7 @@ export function signalInit({ clock }: RuntimeParts, init: ProcessIdentity, signa
 }
 
 export function signalOthers(parts: RuntimeParts, run: RunRef, init: ProcessIdentity, signal: number): number {
-  const { bootId } = parts.clock;
-  let sent = 0;
-  for (const pid of cgroupOf(parts, run).pids()) {
-    const identity = pid === init.pid ? undefined : identify(bootId, pid);
-    if (identity === undefined) continue;
-    using pidfd = Pidfd.open(identity, bootId);
-    if (pidfd?.signal(signal) === true) sent += 1;
-  }
-  return sent;
+  return cgroupOf(parts, run).signalAll(parts.clock.bootId, signal, init.pid);
 }
 
 export function viewSignal(init: ProcessIdentity, signal: number): SignalView | undefined {

@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import { existsSync, readFileSync, readlinkSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { setTimeout as sleepFor } from 'node:timers/promises';
-import { BerthError, messageOf } from '../base/errors.ts';
+import { BerthError, isMissing, messageOf } from '../base/errors.ts';
 import type { ProcessIdentity } from '../base/process-identity.ts';
 import type { ExecPlan, ExecProcess, OutputChunk } from '../engine/ports.ts';
 import type { Cgroup } from '../linux/cgroup.ts';
@@ -53,7 +53,7 @@ export async function startExec(parts: ExecParts, order: ExecOrder, signal: Abor
   const pidFile = `${runFolder}/exec-${plan.id}.pid`;
   await writeFile(processFile, JSON.stringify(order.process), { mode: 0o600 });
   const own = execCgroup(order.cgroup, plan.id);
-  own.make(); // crun leaves out a hierarchy in which it does not exist, and the limits with it
+  makeCgroup(own); // crun leaves out a hierarchy in which it does not exist, and the limits with it
   const cgroupFlag = ['--cgroup', execCgroupName(plan.id)];
   const verb = ['exec', ...cgroupFlag, '--process', processFile, '--pid-file', pidFile, order.runtimeId];
   const child = parts.children.spawn(parts.cli.path, parts.cli.arguments(...verb), {
@@ -70,6 +70,17 @@ export async function startExec(parts: ExecParts, order: ExecOrder, signal: Abor
     throw error;
   } finally {
     await Promise.all([processFile, pidFile].map((file) => rm(file, { force: true })));
+  }
+}
+
+const LATECOMERS_AFTER_MS = [10, 100, 500, 2_000];
+
+function makeCgroup(own: Cgroup): void {
+  try {
+    own.make();
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    throw new BerthError('WrongState', 'Cannot run the command: its container has ended', { cause: error });
   }
 }
 
@@ -151,7 +162,9 @@ class DirectExec implements StartedExec {
 
   /** It may have ended already: then there is nothing left to signal, and its code comes all the same. */
   identified(pid: number): void {
-    this.#identity = identify(this.#parts.bootId, pid);
+    const identity = identify(this.#parts.bootId, pid);
+    // A number that is not in its cgroup any more may be somebody else's by now.
+    if (this.#own.pids().includes(pid)) this.#identity = identity;
   }
 
   write(data: Uint8Array): Promise<void> {
@@ -171,9 +184,22 @@ class DirectExec implements StartedExec {
   }
 
   kill(): Promise<void> {
-    this.#own.kill(this.#parts.bootId);
     this.#child.kill('SIGKILL'); // the runtime, if it is still on its way into the container
+    this.#own.kill(this.#parts.bootId);
+    void this.#killLatecomers();
     return Promise.resolve();
+  }
+
+  /** What the runtime had put on its way into the cgroup may arrive there when it is dead itself. */
+  async #killLatecomers(): Promise<void> {
+    for (const wait of LATECOMERS_AFTER_MS) {
+      await sleepFor(wait, undefined, { ref: false });
+      try {
+        this.#own.kill(this.#parts.bootId);
+      } catch {
+        return; // it is gone with the container's
+      }
+    }
   }
 
   async #failure(code: number): Promise<BerthError> {
@@ -182,6 +208,7 @@ class DirectExec implements StartedExec {
     return new BerthError(
       failure === 128 && !words.includes('No such file') ? 'Internal' : 'InvalidArgument',
       `Cannot run the command (code ${failure === 128 ? code : failure}): ${words}`,
+      failure === 128 ? {} : { exitCode: failure },
     );
   }
 

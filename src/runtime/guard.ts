@@ -59,7 +59,8 @@ const ARM_WITHIN_MS = 5_000;
 const SCRIPT = `
 folder=$1 killAt=$2 pid=$3 start=$4 before=$5 digits=$6
 same() {
-  read -r stat <"/proc/$pid/stat" || return 1
+  stat=
+  while read -r line; do stat="$stat $line"; done <"/proc/$pid/stat" || return 1
   set -- \${stat##*) }
   [ "\${20}" = "$start" ]
 }

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { open, rm } from 'node:fs/promises';
-import { errnoOf, isMissing } from '../base/errors.ts';
+import { BerthError, errnoOf, isMissing } from '../base/errors.ts';
 import type { RunProcesses } from '../engine/container/state.ts';
 import { runtimeIdOf } from '../engine/container/state.ts';
 import type { ExecPlan, ExecProcess, RunRef, Runtime, StartFailure } from '../engine/ports.ts';
@@ -31,6 +31,7 @@ import { resolveRequest } from './resolve.ts';
 import { resolveUser } from './users.ts';
 
 const COMMAND_DEADLINE_MS = 10_000;
+const PAUSE_PATIENCE_MS = 2_000;
 const SIGKILL = 9;
 
 /** The port Runtime, on an OCI runtime under a monitor. Each verb is a function of its own; this is their list. */
@@ -60,7 +61,7 @@ export function createOciRuntime(handler: string, parts: RuntimeParts): Runtime 
     takeOverGuards: (run) => takeOverGuards(parts, run),
     guardFiredAt: (run) => readFired(parts.folders.pathOf(run)),
     endGuards: (run) => endGuards(parts, run),
-    pause: (run) => command(parts, run, 'pause'),
+    pause: (run) => pauseRun(parts, run),
     resume: (run) => command(parts, run, 'resume'),
     findUser: async (run, name) => {
       const rootfs = `${parts.folders.pathOf(run)}/rootfs`;
@@ -137,6 +138,19 @@ async function startWithRuntime(parts: RuntimeParts, run: RunRef, fifo: string):
   if (status !== 'created') return;
   await parts.cli.call(['start', id], COMMAND_DEADLINE_MS);
   await rm(fifo, { force: true });
+}
+
+/** What enters a container while it is being frozen hangs in it, so nothing is inside, and nothing comes in. */
+async function pauseRun(parts: RuntimeParts, run: RunRef): Promise<void> {
+  const gate = parts.memory.gateOf(run);
+  if (!(await gate.close(PAUSE_PATIENCE_MS))) {
+    throw new BerthError('Busy', 'Cannot pause it now: a runtime command is on its way into it');
+  }
+  try {
+    await parts.cli.call(['pause', runtimeIdOf(run.containerId, run.number)], COMMAND_DEADLINE_MS);
+  } finally {
+    gate.open();
+  }
 }
 
 async function command(parts: RuntimeParts, run: RunRef, verb: 'pause' | 'resume'): Promise<void> {

@@ -105,6 +105,7 @@ export function ociSpec(input: OciSpecInput): OciSpec {
       namespaces: ociNamespaces(input),
       resources: { ...ociResources(spec.resources), devices: deviceRules(isPrivileged) },
       cgroupsPath: input.cgroupPath,
+      ...rootPropagation(spec.mounts),
       ...(isPrivileged
         ? { devices: input.host.devices.map((device) => ({ ...device, fileMode: device.mode, uid: 0, gid: 0 })) }
         : { maskedPaths: MASKED_PATHS, readonlyPaths: READONLY_PATHS }),
@@ -202,16 +203,30 @@ function ociMounts({ spec, etcFiles }: OciSpecInput): OciMount[] {
   const depth = (target: string): number => target.split('/').filter(Boolean).length;
   const own = spec.mounts.toSorted((a, b) => depth(a.target) - depth(b.target)).map(ociMount);
   const etc = etcFiles.map(
-    ({ source, target }): OciMount => ({ destination: target, type: 'bind', source, options: ['bind', 'rprivate'] }),
+    ({ source, target }): OciMount => ({
+      destination: target,
+      type: 'bind',
+      source,
+      options: ['bind', 'rprivate', spec.security.isReadonlyRootfs === true ? 'ro' : 'rw'],
+    }),
   );
   const taken = new Set(own.map(({ destination }) => destination));
   return [...[...defaults, ...etc].filter(({ destination }) => !taken.has(destination)), ...own];
 }
 
+/** crun makes everything private before it binds, unless the root itself passes mounts on. */
+function rootPropagation(mounts: readonly MountRequest[]): { readonly rootfsPropagation?: string } {
+  const asked = mounts.flatMap((mount) => (mount.kind === 'bind' ? [mount.propagation ?? 'private'] : []));
+  if (asked.some((propagation) => propagation.endsWith('shared'))) return { rootfsPropagation: 'rshared' };
+  if (asked.some((propagation) => propagation.endsWith('slave'))) return { rootfsPropagation: 'rslave' };
+  return {};
+}
+
 function ociMount(mount: MountRequest): OciMount {
   const access = mount.isReadonly === true ? 'ro' : 'rw';
   if (mount.kind === 'bind') {
-    const options = ['rbind', mount.propagation ?? 'rprivate', access];
+    const isReadonly = mount.isReadonly === true;
+    const options = ['rbind', mount.propagation ?? 'rprivate', ...(isReadonly ? ['ro', 'rro'] : ['rw'])]; // all below too
     return { destination: mount.target, type: 'bind', source: mount.source, options };
   }
   const size = mount.sizeBytes === undefined ? [] : [`size=${mount.sizeBytes}`];

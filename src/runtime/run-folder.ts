@@ -1,4 +1,4 @@
-import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { isMissing } from '../base/errors.ts';
 import type { ContainerRow, RunProcesses } from '../engine/container/state.ts';
 import { runtimeIdOf } from '../engine/container/state.ts';
@@ -73,6 +73,7 @@ export class RunFolders {
 
   /** The exit file goes first: without the folder nobody would look for it any more. */
   async remove(run: RunRef): Promise<void> {
+    await removeEmptyFolder(`${this.pathOf(run)}/rootfs`); // one that is still mounted is EBUSY, and nothing in it goes
     await rm(this.exitFileOf(run), { force: true });
     await rm(this.pathOf(run), { recursive: true, force: true });
     await removeIfEmpty(`${this.#root}/runs/${run.containerId}`);
@@ -103,6 +104,14 @@ async function namesIn(folder: string): Promise<string[]> {
   } catch (error) {
     if (isMissing(error)) return [];
     throw error;
+  }
+}
+
+async function removeEmptyFolder(folder: string): Promise<void> {
+  try {
+    await rmdir(folder);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
   }
 }
 

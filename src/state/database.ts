@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, renameSync, rmSync, statSync } from 'node:fs';
+import { closeSync, copyFileSync, existsSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { BerthError, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
@@ -53,6 +53,7 @@ export function openDatabase(
 function connect(file: string): DatabaseSync {
   const wal = statSync(`${file}-wal`, { throwIfNoEntry: false });
   const mode = wal === undefined || wal.size === 0 ? 'OFF' : 'NORMAL';
+  closeSync(openSync(file, 'a', 0o600)); // the other files of SQLite get the mode of this one
   const database = new DatabaseSync(file);
   database.exec(
     `PRAGMA synchronous = ${mode}; PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; PRAGMA busy_timeout = ${OPEN_PATIENCE_MS}`,

@@ -79,7 +79,7 @@ test('a Node.js of the system that is new enough will do', async (t) => {
   const { code, stdout } = await run(script, ['run', 'a b', '-x'], env);
 
   assert.equal(code, 0);
-  assert.match(stdout, /^--\S+ --disable-warning=ExperimentalWarning \/\S+\/bin\/berth\.ts run a b -x\n$/);
+  assert.match(stdout, /^--\S+ --disable-warning=ExperimentalWarning -- \/\S+\/bin\/berth\.ts run a b -x\n$/);
 });
 
 test('compiled code is kept in a cache', async (t) => {

@@ -68,6 +68,28 @@ story(
         /capability "FLY"/,
       ],
       [{ rlimits: [{ name: 'wings', soft: 1, hard: 1 }] }, 400, 'InvalidArgument', 'rlimits[0]', /must be one of/],
+      [{ command: ['sh\0x'] }, 400, 'InvalidArgument', 'command', /zero byte/],
+      [
+        { mounts: [{ kind: 'tmpfs', target: '/' }] },
+        400,
+        'InvalidArgument',
+        'mounts[0].target',
+        /must be a path below \//,
+      ],
+      [{ mounts: [{ kind: 'tmpfs', target: '/t', sizeBytes: 0 }] }, 400, 'InvalidArgument', 'mounts[0].sizeBytes', /1/],
+      [{ shmSizeBytes: 0 }, 400, 'InvalidArgument', 'shmSizeBytes', /at least 1/],
+      [{ resources: { memoryBytes: 0 } }, 400, 'InvalidArgument', 'resources.memoryBytes', /at least 6291456/],
+      [
+        { resources: { memoryBytes: 64 << 20, memorySwapBytes: 32 << 20 } },
+        400,
+        'InvalidArgument',
+        'resources.memorySwapBytes',
+        /at least resources.memoryBytes/,
+      ],
+      [{ resources: { cpusetCpus: 'abc' } }, 400, 'InvalidArgument', 'resources.cpusetCpus', /a list like 0-1,3/],
+      [{ sandbox: { hostname: 'my host' } }, 400, 'InvalidArgument', 'sandbox.hostname', /at most 63/],
+      [{ sandbox: { network: 'host', hostname: 'x' } }, 400, 'InvalidArgument', 'sandbox.hostname', /left out/],
+      [{ annotations: { 'run.oci.hooks': 'x' } }, 400, 'InvalidArgument', 'annotations', /runtime's own/],
       [{ handler: 'kata' }, 501, 'Unsupported', 'handler', /configured are crun/],
     ];
     for (const [request, status, code, field, message] of cases) {

@@ -34,6 +34,7 @@ const APPLETS = [
   'cut',
   'od',
   'setsid',
+  'mknod',
 ];
 
 /** A root with nothing but a static busybox and its applets, and three users. */

@@ -8,10 +8,12 @@ const LONGEST_LINE_BYTES = 4 << 20;
 
 export function errorBody(error: unknown): ErrorBody {
   const cause = underlying(error);
-  const field = cause instanceof BerthError ? cause.field : undefined;
-  return {
-    error: { code: errorCodeOf(error), message: messageOf(error), ...(field === undefined ? {} : { field }) },
+  const { field, exitCode } = cause instanceof BerthError ? cause : {};
+  const details = {
+    ...(field === undefined ? {} : { field }),
+    ...(exitCode === undefined ? {} : { exitCode }),
   };
+  return { error: { code: errorCodeOf(error), message: messageOf(error), ...details } };
 }
 
 /**

@@ -14,7 +14,14 @@ import type {
  * it is the last line.
  */
 export interface ErrorBody {
-  readonly error: { readonly code: string; readonly message: string; readonly field?: string };
+  readonly error: {
+    readonly code: string;
+    readonly message: string;
+    /** The field of the request that is wrong. */
+    readonly field?: string;
+    /** Of a command that could not be run: 126, 127. */
+    readonly exitCode?: number;
+  };
 }
 
 /** `GET /v1/version` */

@@ -2,7 +2,7 @@ import { BerthError } from '../../base/errors.ts';
 import { parseSignal } from '../../base/signals.ts';
 import type { Image, Resolved } from '../ports.ts';
 import type { EngineSettings } from '../settings.ts';
-import type { ContainerRequest, ContainerSpec, MountRequest } from './spec.ts';
+import type { ContainerRequest, ContainerSpec, MountRequest, Resources } from './spec.ts';
 
 /** What is decided before anything of the container is on the host. */
 export interface SpecDraft {
@@ -18,6 +18,12 @@ const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/;
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const SHM_BYTES = 64 << 20;
 const LARGEST_OOM_SCORE_ADJ = 1_000;
+/** As with other engines: with less a runtime cannot even make the container. */
+const LEAST_MEMORY_BYTES = 6 << 20;
+const CPU_LIST = /^\d+(-\d+)?(,\d+(-\d+)?)*$/;
+/** @see hostname(7) */
+const HOSTNAME = /^[a-zA-Z0-9]([a-zA-Z0-9.-]{0,61}[a-zA-Z0-9])?$/;
+const RUNTIMES_OWN = /^run\.oci\./;
 
 /** @throws BerthError InvalidArgument naming the first field that can never work */
 export function checkRequest(request: ContainerRequest): void {
@@ -28,6 +34,15 @@ export function checkRequest(request: ContainerRequest): void {
     if (!/^[^=\0]+=[^\0]*$/.test(entry)) refuse(`env[${index}]`, `"${entry}"`, 'KEY=value');
   }
   if (request.cwd !== undefined && !request.cwd.startsWith('/')) refuse('cwd', `"${request.cwd}"`, 'an absolute path');
+  for (const field of ['entrypoint', 'command'] as const) {
+    if ((request[field] ?? []).some((word) => word.includes('\0'))) refuse(field, 'with a zero byte', 'text');
+  }
+  for (const key of Object.keys(request.annotations ?? {})) {
+    if (RUNTIMES_OWN.test(key)) refuse('annotations', `"${key}"`, "without the runtime's own, which steer it");
+  }
+  checkResources(request.resources ?? {});
+  checkSandbox(request);
+  if (request.shmSizeBytes === 0) refuse('shmSizeBytes', '0', 'at least 1');
   for (const [index, mount] of (request.mounts ?? []).entries()) checkMount(mount, `mounts[${index}]`);
   const score = request.oomScoreAdj ?? 0;
   if (!Number.isInteger(score) || Math.abs(score) > LARGEST_OOM_SCORE_ADJ) {
@@ -41,9 +56,33 @@ export function checkRequest(request: ContainerRequest): void {
 function checkMount(mount: MountRequest, field: string): void {
   if (!mount.target.startsWith('/')) refuse(`${field}.target`, `"${mount.target}"`, 'an absolute path');
   if (mount.target.split('/').includes('..')) refuse(`${field}.target`, `"${mount.target}"`, 'a path without ".."');
-  if (mount.kind === 'bind' && !mount.source.startsWith('/')) {
+  if (!/[^/.]/.test(mount.target)) refuse(`${field}.target`, `"${mount.target}"`, 'a path below /');
+  if (mount.target.includes('\0')) refuse(`${field}.target`, 'with a zero byte', 'text');
+  if (mount.kind === 'bind' && !/^\/[^\0]*$/.test(mount.source)) {
     refuse(`${field}.source`, `"${mount.source}"`, 'an absolute path');
   }
+  if (mount.kind === 'tmpfs' && mount.sizeBytes === 0) refuse(`${field}.sizeBytes`, '0', 'at least 1');
+}
+
+function checkResources({ memoryBytes, memorySwapBytes = -1, cpusetCpus }: Resources): void {
+  if (memoryBytes !== undefined && memoryBytes < LEAST_MEMORY_BYTES) {
+    refuse('resources.memoryBytes', String(memoryBytes), `at least ${LEAST_MEMORY_BYTES}, or nothing starts in it`);
+  }
+  if (memorySwapBytes !== -1 && memorySwapBytes < (memoryBytes ?? Infinity)) {
+    const wanted = 'memory and swap together: at least resources.memoryBytes, which has to be there';
+    refuse('resources.memorySwapBytes', String(memorySwapBytes), wanted);
+  }
+  if (cpusetCpus !== undefined && !CPU_LIST.test(cpusetCpus)) {
+    refuse('resources.cpusetCpus', `"${cpusetCpus}"`, 'a list like 0-1,3');
+  }
+}
+
+function checkSandbox({ sandbox }: ContainerRequest): void {
+  const hostname = sandbox?.hostname;
+  if (hostname === undefined) return;
+  if (sandbox?.network === 'host')
+    refuse('sandbox.hostname', `"${hostname}"`, "left out: the host's network has the host's name");
+  if (!HOSTNAME.test(hostname)) refuse('sandbox.hostname', `"${hostname}"`, 'at most 63 letters, digits, "-" and "."');
 }
 
 function refuse(field: string, found: string, wanted: string): never {

@@ -241,11 +241,9 @@ function startingRun(actor: ContainerActor, run: RunRef): StartingRun {
 
 /** The runtime could not make the container, and the request or the image is to blame. */
 class StartRefused extends BerthError {
-  readonly exitCode: StartFailure['exitCode'];
-
   constructor(name: string, { exitCode, message }: StartFailure) {
-    super(exitCode === 128 ? 'Internal' : 'InvalidArgument', `Cannot start container "${name}": ${message}`);
-    this.exitCode = exitCode;
+    const code = exitCode === 128 ? 'Internal' : 'InvalidArgument';
+    super(code, `Cannot start container "${name}": ${message}`, { exitCode });
   }
 }
 
@@ -287,6 +285,6 @@ function failureRecord(run: StartingRun, error: unknown, at: number): ExitRecord
       message: 'stopped before its program ran',
     };
   }
-  const code = error instanceof StartRefused ? error.exitCode : 128;
+  const code = error instanceof StartRefused ? (error.exitCode ?? 128) : 128;
   return { ...base, code, cause: 'start-failed', message: messageOf(error) };
 }

@@ -135,6 +135,8 @@ export function launchStop(actor: ContainerActor, parts: EngineParts, live: Live
   detach(parts.log, 'stop', driveStop(actor, parts, operation));
 }
 
+const MOST_JOINED = 64;
+
 /** Never later, no second signal, and the first requester stays the cause. */
 function join(
   actor: ContainerActor,
@@ -143,12 +145,15 @@ function join(
   killAt: number | undefined,
 ): void {
   const earliest = Math.min(stop.killAt ?? Infinity, killAt ?? Infinity);
+  const isForward = earliest < (stop.killAt ?? Infinity);
+  // Who asks again and again changes nothing, and the row does not grow with it.
+  const isNew = stop.joined.length < MOST_JOINED && !stop.joined.includes(request.requester);
+  if (!isForward && !isNew) return;
   const joined: StopState = {
     ...stop,
     ...(earliest === Infinity ? {} : { killAt: earliest }),
-    joined: [...stop.joined, request.requester],
+    joined: isNew ? [...stop.joined, request.requester] : stop.joined,
   };
-  const isForward = earliest < (stop.killAt ?? Infinity);
   const event = {
     type: 'stop.joined' as const,
     run: run.number,

@@ -170,7 +170,8 @@ function findingsOf(diagnosis: RunDiagnosis): Finding[] {
     });
   }
   for (const process of diagnosis.processes) {
-    if (process.state === 'D') found.push({ kind: 'stuck-process', text: describeStuck(process) });
+    if (process.state === 'D' && diagnosis.frozenBy === 'nobody')
+      found.push({ kind: 'stuck-process', text: describeStuck(process) });
     if (process.holdsOutput) {
       const text = `Process ${process.pid} (${process.command}) still holds the output of a command that has ended`;
       found.push({ kind: 'holds-output', text });

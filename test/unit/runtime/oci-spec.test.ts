@@ -65,6 +65,21 @@ test('paths of the kernel are masked and read-only, and the default filter is th
   for (const call of ['mount', 'bpf', 'reboot', 'init_module', 'kexec_load']) assert.ok(!allowed.includes(call), call);
 });
 
+test('sockets of the families that reach out of a container are refused, however their number is written', () => {
+  const { linux } = build({});
+  const { syscalls } = linux['seccomp'] as {
+    syscalls: { names: string[]; action: string; args?: { value: number; valueTwo?: number; op: string }[] }[];
+  };
+  const rules = syscalls.filter(({ names }) => names.includes('socket')).flatMap(({ args = [] }) => args);
+  const isAllowed = (family: bigint): boolean =>
+    rules.some(({ value, valueTwo = 0 }) => (family & BigInt(value)) === BigInt(valueTwo));
+
+  assert.ok(rules.every(({ op }) => op === 'SCMP_CMP_MASKED_EQ'));
+  assert.deepEqual([1n, 2n, 10n, 16n].map(isAllowed), [true, true, true, true]);
+  assert.deepEqual([38n, 40n, (1n << 32n) | 38n, (1n << 32n) | 40n].map(isAllowed), [false, false, false, false]);
+  assert.equal(syscalls.find(({ names }) => names.includes('socketcall'))?.action, 'SCMP_ACT_ERRNO');
+});
+
 test('a capability brings the system calls that it is for', () => {
   const { linux } = build({ security: { addCapabilities: ['sys_admin'] } });
   const { syscalls } = linux['seccomp'] as { syscalls: { names: string[] }[] };
@@ -96,7 +111,12 @@ test('own mounts take the place of the default ones, and parents come before wha
   const targets = mounts.map(({ destination }) => destination);
   assert.equal(targets.filter((target) => target === '/dev/shm').length, 1);
   assert.ok(targets.indexOf('/srv/a') < targets.indexOf('/srv/a/b'));
-  assert.deepEqual(mounts.find(({ destination }) => destination === '/srv/a')?.options, ['rbind', 'rprivate', 'ro']);
+  assert.deepEqual(mounts.find(({ destination }) => destination === '/srv/a')?.options, [
+    'rbind',
+    'rprivate',
+    'ro',
+    'rro',
+  ]);
   assert.ok(mounts.find(({ destination }) => destination === '/dev/shm')?.options.includes('size=1024'));
 });
 
