@@ -16,6 +16,7 @@ async function demonstrate(): Promise<void> {
   say('\nAn image of this host\'s own "sh" and "sleep":');
   {
     using root = makeHostRoot({ '/usr/bin/sh': '/bin/sh', '/usr/bin/sleep': '/bin/sleep' });
+    await ask('rmi', 'demo'); // that of an earlier time
     await show('load', '--name', 'demo', root.folder);
   }
   say('\nA container that does not want to go:');

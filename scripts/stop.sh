@@ -18,7 +18,9 @@ if [ "${1:-}" = --all ]; then
 fi
 running=$(./berth ps -q | wc -l)
 [ -e "$PID_FILE" ] || fail "the daemon that runs was not started by npm start: stop it where it was started (systemctl stop berth?)"
-pid=$(cat "$PID_FILE")
+pid=$(./berth version --json | sed -n 's/.*"pid": *\([0-9]*\).*/\1/p')
+[ "$pid" = "$(cat "$PID_FILE")" ] ||
+  fail "the daemon that runs (pid $pid) was not started by npm start: stop it where it was started (systemctl stop berth?)"
 kill -TERM "$pid" 2>/dev/null || true
 waited=0
 while [ -d "/proc/$pid" ] && ! grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null; do

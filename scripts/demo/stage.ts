@@ -28,7 +28,7 @@ export function showBehind(...args: readonly string[]): Promise<void> {
 
 /** A command of which the audience hears nothing. Resolves with what it printed, in lines. */
 export async function ask(...args: readonly string[]): Promise<string[]> {
-  const child = spawn(BERTH, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(BERTH, args, { stdio: ['ignore', 'pipe', 'ignore'] });
   const lines: string[] = [];
   for await (const line of createInterface({ input: child.stdout })) lines.push(line);
   return lines;

@@ -26,7 +26,8 @@ export async function tellFailure(cli: Pick<Cli, 'err'>, error: unknown, usage: 
 }
 
 export function exitCodeOf(error: unknown): number {
-  return ERROR_TABLE[errorCodeOf(error)].exit;
+  const own = error instanceof BerthError ? error.exitCode : undefined;
+  return own ?? ERROR_TABLE[errorCodeOf(error)].exit;
 }
 
 /** "error: unknown option '--foo'\n(Did you mean --bar?)" in the words of the house. */

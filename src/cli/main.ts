@@ -58,11 +58,31 @@ async function describe(cli: Cli, command: Command, { summary, load }: CommandEn
   describeCommand(command, cli);
 }
 
+/** What other engines call things, and what it is here; nothing: it is not there yet, and no near word means it. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(
+    ['attach', 'build', 'commit', 'cp', 'pull', 'push', 'rename', 'restart', 'stats', 'tag', 'update'].map((word) => [
+      word,
+      '',
+    ]),
+  ),
+  container: '',
+  delete: 'rm',
+  image: 'images',
+  import: 'load',
+  info: 'doctor',
+  list: 'ps',
+  ls: 'ps',
+  remove: 'rm',
+  top: 'exec NAME ps',
+  unpause: 'resume',
+};
+
 async function unknownCommand(name: string): Promise<Error> {
   const { nearest } = await import('../base/decode.ts');
   const { COMMAND_GROUPS } = await import('./command-list.ts');
   const names = COMMAND_GROUPS.flatMap(({ commands }) => commands.map((each) => each.name));
-  const near = nearest(name, names);
-  const hint = near === undefined ? 'see "berth --help"' : `did you mean "${near}"?`;
+  const near = ELSEWHERE[name] ?? nearest(name, names);
+  const hint = near === undefined || near === '' ? 'see "berth --help"' : `did you mean "${near}"?`;
   return usageError(`Cannot do "${name}": there is no such command, ${hint}`);
 }

@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 import { BerthError } from '../../base/errors.ts';
 import type { Cli } from '../cli.ts';
-import { tell } from '../cli.ts';
 import { usageError } from '../failure.ts';
 import { createBody } from '../run/create-body.ts';
 import { runInForeground } from '../run/foreground.ts';
@@ -27,7 +26,6 @@ export function run(command: Command, cli: Cli): void {
     const { client, out } = cli;
     const made = await client.containers.create(createBody(image, args, flags));
     if (flags.detach !== true) {
-      if (flags.interactive === true) await tell(cli, 'What you type does not reach it yet: use "berth exec -i"');
       return runInForeground(cli, made, { isRemoved: flags.rm === true });
     }
     const started = await client.containers.start(made.id);
@@ -35,7 +33,10 @@ export function run(command: Command, cli: Cli): void {
   });
 }
 
-function refuseWhatIsNotThere({ detach, rm, json }: RunFlags): void {
+function refuseWhatIsNotThere({ detach, rm, json, interactive }: RunFlags): void {
+  if (interactive === true) {
+    throw new BerthError('Unsupported', 'Cannot pass input on: -i is not there yet, use "berth exec -i"');
+  }
   if (detach === true && rm === true) {
     throw new BerthError(
       'Unsupported',

@@ -48,7 +48,7 @@ async function namesOf(cli: Cli, given: readonly string[], isAll: boolean): Prom
   if (isAll !== (given.length === 0)) throw usageError('Cannot tell what to stop: name containers, or give --all');
   if (!isAll) return given;
   const containers = await cli.client.containers.list();
-  return containers.filter(({ phase }) => !NOT_RUNNING.has(phase)).map(({ id }) => id);
+  return containers.filter(({ phase }) => !NOT_RUNNING.has(phase)).map(({ name }) => name);
 }
 
 /** A stop outlives its daemon. Asked again, it is joined; when it has ended meanwhile there is nothing more to say. */

@@ -14,7 +14,7 @@ export interface Followed {
 export async function followLog(
   cli: Cli,
   { id, name }: Followed,
-  options: Pick<LogOptions, 'tail' | 'since'> & Pick<Persistence, 'wasHeard'>,
+  options: Pick<LogOptions, 'tail' | 'since' | 'signal'> & Pick<Persistence, 'wasHeard'>,
   take: (record: LogRecord) => Promise<void>,
 ): Promise<void> {
   const position = new LogPosition();
@@ -28,7 +28,8 @@ export async function followLog(
   await persist(persistence, async () => {
     position.restart();
     const { since } = position;
-    const from = since === undefined ? range : { since };
+    const { signal } = range;
+    const from = since === undefined ? range : { since, ...(signal === undefined ? {} : { signal }) };
     for await (const record of cli.client.containers.logs(id, { ...from, isFollowing: true })) {
       if (position.accept(record)) await take(record);
     }

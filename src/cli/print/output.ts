@@ -5,12 +5,17 @@ import { jsonText } from './neutral.ts';
 /** One of the two streams that the process writes to. */
 export class Output {
   readonly #stream: Writable & { readonly isTTY?: boolean };
-  /** Called when nothing more can be written: EPIPE says that nobody reads any more. */
+  #isGone = false;
+  /** Called once, when nothing more can be written: EPIPE says that nobody reads any more. */
   onGone: (error: Error) => void = () => undefined;
 
   constructor(stream: Writable & { readonly isTTY?: boolean }) {
     this.#stream = stream;
-    stream.on('error', (error) => this.onGone(error));
+    stream.on('error', (error) => {
+      if (this.#isGone) return; // each write that was under way fails by itself
+      this.#isGone = true;
+      this.onGone(error);
+    });
   }
 
   get isTerminal(): boolean {
@@ -19,7 +24,7 @@ export class Output {
 
   /** Resolves when there is room for more. What nobody reads is dropped. */
   async write(data: string | Uint8Array): Promise<void> {
-    if (this.#stream.destroyed || this.#stream.write(data)) return;
+    if (this.#isGone || this.#stream.destroyed || this.#stream.write(data)) return;
     const over = new AbortController();
     const { signal } = over;
     const ends = ['drain', 'close'].map((name) => once(this.#stream, name, { signal }).catch(() => undefined));
@@ -48,7 +53,7 @@ export class Output {
   /** Resolves when everything was handed over. */
   flushed(): Promise<void> {
     return new Promise((resolve) => {
-      if (this.#stream.destroyed) resolve();
+      if (this.#isGone || this.#stream.destroyed) resolve();
       else this.#stream.write('', () => resolve());
     });
   }

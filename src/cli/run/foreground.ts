@@ -16,8 +16,12 @@ const STOPPED_BEFORE_START = 130;
 /** Starts the container, shows what it prints, and makes its exit code that of this process. */
 export async function runInForeground(cli: Cli, made: Made, options: { readonly isRemoved: boolean }): Promise<void> {
   const stopper = new Stopper(cli, made);
-  using _ = onSignals(['SIGINT', 'SIGTERM'], (signal) => stopper.onSignal(signal));
-  cli.out.onGone = () => stopper.onNoReader();
+  using _ = onSignals(['SIGINT', 'SIGTERM', 'SIGHUP'], (signal) => stopper.onSignal(signal));
+  const noReader = new AbortController();
+  cli.out.onGone = () => {
+    noReader.abort();
+    stopper.onNoReader();
+  };
   const persistence = {
     client: cli.client,
     wasHeard: true,
@@ -25,11 +29,20 @@ export async function runInForeground(cli: Cli, made: Made, options: { readonly 
     tell: (message: string) => tell(cli, message),
   };
   if (await start(cli, made, stopper)) {
-    await followLog(cli, made, { wasHeard: true }, logSink(cli));
+    await showLog(cli, made, noReader.signal);
     const exit = await persist(persistence, () => cli.client.containers.wait(made.id));
     cli.exitCode = exit.code;
   }
   if (options.isRemoved) await persist(persistence, () => remove(cli, made));
+}
+
+/** Until its end, or for as long as somebody reads it. */
+async function showLog(cli: Cli, made: Made, signal: AbortSignal): Promise<void> {
+  try {
+    await followLog(cli, made, { wasHeard: true, signal }, logSink(cli));
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
 }
 
 /** A start that fails has an exit code too: 127 not found, 126 not executable, 137 when it was stopped meanwhile. */

@@ -25,7 +25,7 @@ export class Stopper {
     this.#startSettled = starting.catch(() => undefined);
   }
 
-  onSignal(signal: 'SIGINT' | 'SIGTERM'): void {
+  onSignal(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP'): void {
     this.#asked += 1;
     if (this.#asked === 1) void this.#try(() => this.#stop(signal));
     else if (this.#asked === 2) void this.#try(() => this.#kill(signal));
