@@ -122,7 +122,7 @@ export class Conmon implements Monitor {
       ],
       {
         stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
-        env: { _OCI_SYNCPIPE: String(SYNC_FD) },
+        env: { ...this.#cli.env, _OCI_SYNCPIPE: String(SYNC_FD) },
         cwd: folder,
         detached: true,
       },

@@ -58,6 +58,7 @@ export async function startExec(parts: ExecParts, order: ExecOrder, signal: Abor
   const verb = ['exec', ...cgroupFlag, '--process', processFile, '--pid-file', pidFile, order.runtimeId];
   const child = parts.children.spawn(parts.cli.path, parts.cli.arguments(...verb), {
     stdio: [plan.hasStdin ? 'pipe' : 'ignore', 'pipe', 'pipe'],
+    env: parts.cli.env,
     detached: true,
   });
   const exec = new DirectExec(parts, order, child, own);

@@ -1,3 +1,4 @@
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import type { Clock } from '../base/clock.ts';
 import { BerthError } from '../base/errors.ts';
 import type { Runtime } from '../engine/ports.ts';
@@ -39,7 +40,9 @@ const KNOWN_FIFO = /^crun version 1\.(8\.1|14\.1|21)$/;
 /** @throws BerthError Unavailable when the runtime's program cannot be run; Unsupported when it is none that berth knows */
 export async function openOciRuntime(options: OciRuntimeOptions): Promise<Runtime> {
   const { clock, children, runRoot } = options;
-  const cli = new OciCli(children, findProgram(options.runtimePath), `${runRoot}/${options.handler}`);
+  const copies = `${runRoot}/copies`;
+  await clearCopies(copies, options.thread);
+  const cli = new OciCli(children, findProgram(options.runtimePath), `${runRoot}/${options.handler}`, copies);
   const version = await cli.version();
   if (!version.startsWith('crun ')) {
     const message = `Cannot use "${cli.path}" as runtime "${options.handler}": it says "${version}", must be crun`;
@@ -56,4 +59,13 @@ export async function openOciRuntime(options: OciRuntimeOptions): Promise<Runtim
     hasKnownFifo: KNOWN_FIFO.test(version),
     memory: new RunMemory(),
   });
+}
+
+/** What killed runtimes have left. One that starts just now has opened its copy already, or makes another. */
+async function clearCopies(folder: string, thread: NamespaceThread): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  for (const name of await readdir(folder)) {
+    await thread.call({ op: 'unmount', target: `${folder}/${name}` });
+    await rm(`${folder}/${name}`, { force: true });
+  }
 }

@@ -7,12 +7,19 @@ export class OciCli {
   readonly path: string;
   readonly #children: Children;
   readonly #stateRoot: string;
+  /**
+   * For every call. crun runs from a copy of itself, so that no container can reach its program; where it is killed
+   * while it makes the copy, the copy stays, and should not in the host's /tmp.
+   * @see crun src/libcrun/cloned_binary.c
+   */
+  readonly env: Readonly<Record<string, string>>;
 
-  /** @param stateRoot where the runtime keeps its own state, on a tmpfs */
-  constructor(children: Children, path: string, stateRoot: string) {
+  /** @param stateRoot where the runtime keeps its own state, and `copies` copies of itself; both on a tmpfs */
+  constructor(children: Children, path: string, stateRoot: string, copies: string) {
     this.#children = children;
     this.path = path;
     this.#stateRoot = stateRoot;
+    this.env = { _LIBCONTAINER_STATEDIR: copies };
   }
 
   /** The flags that every call must give. @param verb with its own flags and arguments */
@@ -31,13 +38,13 @@ export class OciCli {
 
   /** First line of `--version`: `crun version 1.8.1`. */
   async version(): Promise<string> {
-    const { stdout } = await this.#children.run(this.path, ['--version'], { deadlineMs: 5_000 });
+    const { stdout } = await this.#children.run(this.path, ['--version'], { deadlineMs: 5_000, env: this.env });
     return stdout.split('\n')[0] ?? '';
   }
 
   /** @throws BerthError Internal with the runtime's own words when it fails; DeadlineExceeded; Unavailable */
   async call(verb: readonly string[], deadlineMs: number): Promise<RunResult> {
-    const result = await this.#children.run(this.path, this.arguments(...verb), { deadlineMs });
+    const result = await this.#children.run(this.path, this.arguments(...verb), { deadlineMs, env: this.env });
     if (result.code === 0) return result;
     throw new BerthError('Internal', `Cannot ${verb.join(' ')} with ${this.path}: ${tidyMessage(result.stderr)}`);
   }
@@ -45,7 +52,10 @@ export class OciCli {
   /** Deleting what the runtime does not know succeeds. */
   async delete(runtimeId: string, deadlineMs: number): Promise<void> {
     const verb = ['delete', '--force', runtimeId];
-    const { code, stderr } = await this.#children.run(this.path, this.arguments(...verb), { deadlineMs });
+    const { code, stderr } = await this.#children.run(this.path, this.arguments(...verb), {
+      deadlineMs,
+      env: this.env,
+    });
     if (code === 0 || /does not exist|No such file or directory/.test(stderr)) return;
     throw new BerthError('Internal', `Cannot delete ${runtimeId} with ${this.path}: ${tidyMessage(stderr)}`);
   }

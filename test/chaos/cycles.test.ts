@@ -61,6 +61,9 @@ story(
       const left = readdirSync(`${daemon.root}/${folder}`).filter((name) => name !== '.cache'); // newer cruns keep filters
       assert.deepEqual(left, [], folder);
     }
+    await daemon.kill();
+    await daemon.boot();
+    assert.deepEqual(readdirSync(`${daemon.root}/run/copies`), [], 'what killed runtimes left');
     assert.ok(killed.daemon > 0 && killed.monitor > 0 && runtimes > 0);
     assert.equal(daemon.mounts().filter((mount) => mount.includes('overlay') || mount.includes('nsfs')).length, 0);
     assert.ok(readdirSync(`/proc/${daemon.pid}/fd`).length < 60);
