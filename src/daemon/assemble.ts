@@ -22,6 +22,8 @@ export interface Assembly {
   readonly engine: Engine;
   readonly layout: CgroupLayout;
   readonly outside: Outside;
+  /** Then no command is run in a container. */
+  readonly isInChroot: boolean;
 }
 
 /** The wiring of the whole daemon, from the kernel up. What it opens is open until the process ends. */
@@ -41,6 +43,7 @@ export async function assemble(config: Config, log: Log): Promise<Assembly> {
   const children: Children = new Children((pid) => processes.isWatching(pid));
   children.adoptOrphans();
   const thread = new NamespaceThread();
+  const isInChroot = await thread.call({ op: 'is-in-chroot' });
   const outside = new Outside(children);
   const layout = detectCgroupLayout();
 
@@ -57,7 +60,7 @@ export async function assemble(config: Config, log: Log): Promise<Assembly> {
   });
   const runtimes = new Map<string, Runtime>();
   for (const [handler, { path }] of Object.entries(config.runtime.handlers)) {
-    const options = { handler, runtimePath: path, monitorPath: config.monitor.path, runRoot: run };
+    const options = { handler, runtimePath: path, monitorPath: config.monitor.path, runRoot: run, isInChroot };
     const parts = { cgroupParent: config.cgroup.parent, clock, children, processes, thread, outside, layout };
     runtimes.set(handler, await openOciRuntime({ ...options, ...parts }));
   }
@@ -87,7 +90,7 @@ export async function assemble(config: Config, log: Log): Promise<Assembly> {
     images,
     namespaces: new PinnedNamespaces(`${run}/ns`, thread),
   });
-  return { engine, layout, outside };
+  return { engine, layout, outside, isInChroot };
 }
 
 /** A disk that is slower than this is in trouble, and so is everything else on it. */

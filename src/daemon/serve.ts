@@ -80,8 +80,17 @@ function peerOf(socket: Socket): string {
   return `uid ${uid}, pid ${pid}`;
 }
 
-function hostFindings({ layout, outside, engine }: Assembly, { paths }: Config) {
+function hostFindings({ layout, outside, engine, isInChroot }: Assembly, { paths }: Config) {
   return [
+    ...(isInChroot
+      ? [
+          {
+            level: 'warning' as const,
+            text: 'The daemon is in a chroot: no command can be run in a container (exec)',
+            advice: 'run it on the host, or in a container, whose root is its own',
+          },
+        ]
+      : []),
     ...(isInMemory(paths.run)
       ? []
       : [

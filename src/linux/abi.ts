@@ -25,6 +25,8 @@ const mountCall = libc.func(
 );
 const umountCall = libc.func('int umount2(const char *target, int flags)');
 const chdirCall = libc.func('int chdir(const char *path)');
+const fchdirCall = libc.func('int fchdir(int fd)');
+const chrootCall = libc.func('int chroot(const char *path)');
 const sethostnameCall = libc.func('int sethostname(const char *name, unsigned long size)');
 const socketCall = libc.func('int socket(int domain, int type, int protocol)');
 const connectCall = libc.func('int connect(int fd, const void *address, unsigned int size)');
@@ -189,6 +191,14 @@ export function umount(target: string, flags: number): void {
 
 export function chdir(path: string): void {
   checked(chdirCall(path), `chdir ${path}`);
+}
+
+export function fchdir(fd: number): void {
+  checked(fchdirCall(fd), 'fchdir');
+}
+
+export function chroot(path: string): void {
+  checked(chrootCall(path), `chroot ${path}`);
 }
 
 export function sethostname(name: string): void {

@@ -19,7 +19,8 @@ export type ThreadCall =
       /** The working directory for relative names in `data`. */
       readonly folder?: string;
     }
-  | { readonly op: 'unmount'; readonly target: string };
+  | { readonly op: 'unmount'; readonly target: string }
+  | { readonly op: 'is-in-chroot' };
 
 export interface ThreadRequest {
   readonly id: number;
@@ -28,11 +29,12 @@ export interface ThreadRequest {
 
 export interface ThreadAnswer {
   readonly id: number;
+  readonly value?: boolean;
   readonly error?: { readonly message: string; readonly code: string | undefined };
 }
 
 interface Pending {
-  readonly resolve: () => void;
+  readonly resolve: (value: boolean) => void;
   readonly reject: (error: Error) => void;
   readonly timer: NodeJS.Timeout;
 }
@@ -59,13 +61,13 @@ export class NamespaceThread implements AsyncDisposable {
   readonly #pending = new Map<number, Pending>();
 
   /**
-   * Performs the call.
+   * Performs the call. Only a question has a meaningful answer.
    * @throws Error with the system's error name in `code`; BerthError DeadlineExceeded after 10 s
    */
-  call(call: ThreadCall): Promise<void> {
+  call(call: ThreadCall): Promise<boolean> {
     const worker = (this.#worker ??= this.#start());
     const id = this.#nextId++;
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const { promise, resolve, reject } = Promise.withResolvers<boolean>();
     const timer = setTimeout(() => this.#giveUp(worker, call), CALL_DEADLINE_MS);
     this.#pending.set(id, { resolve, reject, timer });
     worker.ref();
@@ -87,13 +89,13 @@ export class NamespaceThread implements AsyncDisposable {
     return worker;
   }
 
-  #onAnswer(worker: Worker, { id, error }: ThreadAnswer): void {
+  #onAnswer(worker: Worker, { id, value = false, error }: ThreadAnswer): void {
     const pending = this.#pending.get(id);
     if (pending === undefined) return;
     this.#pending.delete(id);
     clearTimeout(pending.timer);
     if (this.#pending.size === 0) worker.unref();
-    if (error === undefined) pending.resolve();
+    if (error === undefined) pending.resolve(value);
     else pending.reject(new ThreadError(error.message, error.code));
   }
 

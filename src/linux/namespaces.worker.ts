@@ -1,4 +1,4 @@
-import { closeSync, openSync, rmSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
 import { errnoOf, messageOf } from '../base/errors.ts';
 import {
@@ -7,7 +7,9 @@ import {
   MS,
   O,
   chdir,
+  chroot,
   close,
+  fchdir,
   ioctl,
   mount,
   open,
@@ -80,7 +82,27 @@ function unmount(target: string): void {
   }
 }
 
-function perform(call: ThreadCall): void {
+/**
+ * Whoever enters a mount namespace gets its root, not that of a chroot.
+ * @see setns(2); kernel fs/namespace.c, mntns_install
+ */
+function isInChroot(): boolean {
+  const namespace = openSync('/proc/thread-self/ns/mnt', 'r');
+  const own = openSync('/', 'r');
+  setns(namespace, CLONE.NEWNS);
+  const entered = openSync('/', 'r');
+  fchdir(own);
+  chroot('.');
+  const isOther = mountOf(own) !== mountOf(entered);
+  for (const fd of [namespace, own, entered]) closeSync(fd);
+  return isOther;
+}
+
+function mountOf(fd: number): string | undefined {
+  return /^mnt_id:\s*(\d+)/m.exec(readFileSync(`/proc/thread-self/fdinfo/${fd}`, 'utf8'))?.[1];
+}
+
+function perform(call: ThreadCall): boolean | void {
   switch (call.op) {
     case 'pin':
       return pin(call);
@@ -95,14 +117,15 @@ function perform(call: ThreadCall): void {
       }
     case 'unmount':
       return unmount(call.target);
+    case 'is-in-chroot':
+      return isInChroot();
   }
 }
 
 port.on('message', ({ id, call }: ThreadRequest) => {
   let answer: ThreadAnswer;
   try {
-    perform(call);
-    answer = { id };
+    answer = { id, value: perform(call) === true };
   } catch (error) {
     answer = { id, error: { message: messageOf(error), code: errnoOf(error) } };
   }

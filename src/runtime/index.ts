@@ -32,6 +32,8 @@ export interface OciRuntimeOptions {
   readonly thread: NamespaceThread;
   readonly outside: Outside;
   readonly layout: CgroupLayout;
+  /** The daemon's root is not that of its mount namespace. */
+  readonly isInChroot: boolean;
 }
 
 /** Versions of crun whose exec FIFO was tried: one byte lets the program go. The others are started by their own verb. */

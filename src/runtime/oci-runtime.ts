@@ -158,7 +158,14 @@ async function command(parts: RuntimeParts, run: RunRef, verb: 'pause' | 'resume
   await parts.memory.gateOf(run).pass(() => parts.cli.call([verb, id], COMMAND_DEADLINE_MS));
 }
 
+/**
+ * A container's mount namespace has the root of the daemon's. The runtime leads PID 1 away from it, but a command enters
+ * by the namespace; so under a daemon in a chroot it would work on the files of the host.
+ */
 async function execInRun(parts: RuntimeParts, run: RunRef, plan: ExecPlan, signal: AbortSignal): Promise<ExecProcess> {
+  if (parts.isInChroot) {
+    throw new BerthError('Unsupported', 'Cannot run the command: the daemon is in a chroot, and it would see the host');
+  }
   const file = await parts.folders.readRunFile(run);
   if (file === undefined) throw new Error(`run ${run.number} of ${run.containerId} has no folder`);
   const order = {

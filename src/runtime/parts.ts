@@ -29,6 +29,8 @@ export interface RuntimeParts {
   readonly host: HostAbilities;
   /** Below which every container has its cgroup: `/berth`. */
   readonly cgroupParent: string;
+  /** The daemon's root is not that of its mount namespace. */
+  readonly isInChroot: boolean;
   /** The exec FIFO of this runtime's version may be written directly. */
   readonly hasKnownFifo: boolean;
   readonly memory: RunMemory;

@@ -43,6 +43,7 @@ async function open(layout: CgroupLayout): Promise<RuntimeUnderTest> {
   const thread = new NamespaceThread();
   const openRuntime = (): Promise<Runtime> =>
     openOciRuntime({
+      isInChroot: false,
       handler: 'crun',
       runtimePath: '/usr/bin/crun',
       monitorPath: '/usr/bin/conmon',

@@ -68,3 +68,23 @@ story('the files of a user lookup are looked at before they are opened', async (
 
   assert.match(readFileSync(`/proc/${daemon.pid}/status`, 'utf8'), /^State:\s+[SR]/m);
 });
+
+const CHROOT = 'mkdir -p "$0" && mount --rbind / "$0" && exec chroot "$0" "$@"';
+
+story(
+  'a daemon in a chroot runs containers, but no command in them, which would see the host',
+  { wrap: ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', CHROOT, 'ROOT/chroot'] },
+  async (daemon) => {
+    const { id } = await daemon.run('test -e /bin/busybox && echo inside; exec sleep 1000');
+    await daemon.untilPrinted(id, 'inside');
+
+    await assert.rejects(daemon.exec(id, ['touch', `${daemon.root}/escaped`]), {
+      code: 'Unsupported',
+      message: /the daemon is in a chroot/,
+    });
+
+    const { findings } = await daemon.get<{ findings: { text: string }[] }>('/v1/doctor');
+    assert.ok(findings.some(({ text }) => text.includes('in a chroot')));
+    await daemon.stop(id, { graceMs: 0 });
+  },
+);

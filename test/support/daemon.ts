@@ -159,7 +159,8 @@ ${options.config?.replaceAll('ROOT', this.root) ?? ''}`;
   }
 
   signal(signal: NodeJS.Signals): void {
-    if (this.#wrap.length === 0) this.#process?.kill(signal);
+    const isItself = readFileSync(`/proc/${this.pid}/cmdline`, 'utf8').includes('bin/berth.ts\0serve');
+    if (isItself) this.#process?.kill(signal);
     else for (const child of childrenOf(this.pid)) process.kill(child, signal);
   }
 
