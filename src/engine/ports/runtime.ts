@@ -1,0 +1,248 @@
+import type { ProcessIdentity } from '../../base/process-identity.ts';
+import type { MountRequest, ProcessUser, Rlimit, SecurityRequest } from '../container/spec.ts';
+import type { ContainerRow, RunProcesses } from '../container/state.ts';
+import type { DebtKind } from '../rows.ts';
+import type { NamespacePins, SandboxRow } from '../sandbox/state.ts';
+
+/** One run of a container. Exits, waits, events and signals name a run, so that none of them touches a successor. */
+export interface RunRef {
+  readonly containerId: string;
+  readonly number: number;
+}
+
+/** Everything that a run is made from. */
+export interface RunPlan {
+  readonly run: RunRef;
+  /** Written beside the run, so that a lost database can be rebuilt from what is there. */
+  readonly row: ContainerRow;
+  readonly sandbox: SandboxRow;
+  readonly pins: NamespacePins;
+  readonly hostname: string;
+  readonly usesHostNetwork: boolean;
+}
+
+/** A start that the program or the request is to blame for. Docker's codes: 127 not found, 126 not executable. */
+export interface StartFailure {
+  readonly exitCode: 126 | 127 | 128;
+  readonly message: string;
+}
+
+export type FrozenBy = 'nobody' | 'itself' | { readonly ancestor: string };
+
+/** What PID 1 would do with a signal. `default`: neither caught, blocked nor ignored. */
+export interface SignalView {
+  readonly isPending: boolean;
+  readonly disposition: 'caught' | 'blocked' | 'ignored' | 'default';
+}
+
+/** The end of a run's PID 1 as its pidfd tells it. */
+export interface InitEnd {
+  /** Boottime in ms. */
+  readonly at: number;
+  /** Undefined: it was reaped before anybody could read it. */
+  readonly wait: { readonly code: number; readonly signal: number | undefined } | undefined;
+}
+
+/** What the monitor wrote when the run ended; everything that was printed is in the log by then. */
+export interface ExitFile {
+  readonly code: number;
+  /** Unix ms. */
+  readonly at: number;
+}
+
+/** Looks at one run until it is over. */
+export interface RunWatch extends Disposable {
+  readonly initEnded: Promise<InitEnd>;
+  readonly monitorEnded: Promise<void>;
+  readExitFile(): Promise<ExitFile | undefined>;
+}
+
+/** Keeps a stop's promises without the daemon: kills at its time, and leaves nothing frozen. */
+export interface Guard {
+  openWindow(): void;
+  closeWindow(): void;
+  /** Resolves when nothing of it is left. */
+  cancel(): Promise<void>;
+}
+
+export interface GuardOrder {
+  readonly init: ProcessIdentity;
+  /** Boottime in ms; undefined: never. */
+  readonly killAt: number | undefined;
+  readonly signal: number;
+}
+
+/** One thing to undo after a run. Doing it twice is as good as once. */
+export interface CleanStep {
+  readonly kind: CleanKind;
+  /** What it is about, for people: a path, a runtime id. */
+  readonly what: string;
+  readonly perform: () => Promise<void>;
+}
+
+export type CleanKind = Extract<DebtKind, 'processes' | 'runtime' | 'cgroup' | 'rootfs' | 'run-folder'>;
+
+/** What recovery finds of a run on the host. */
+export interface RunObservation {
+  readonly run: RunRef;
+  /** The rows that were written beside the run; undefined when they cannot be read. */
+  readonly saved: { readonly row: ContainerRow; readonly sandbox: SandboxRow } | undefined;
+  /** As the runtime and the monitor wrote them down; undefined: the run never got that far. */
+  readonly processes: RunProcesses | undefined;
+  readonly isInitAlive: boolean;
+  readonly isMonitorAlive: boolean;
+  /** Processes of the container, whatever became of its PID 1. */
+  readonly liveProcesses: number;
+  readonly exitFile: ExitFile | undefined;
+  readonly frozenBy: FrozenBy;
+  /** Boottime in ms when a guard killed it. */
+  readonly guardFiredAt: number | undefined;
+}
+
+/** Why a process does not go on, or does not end. */
+export interface ProcessDiagnosis {
+  readonly pid: number;
+  readonly command: string;
+  readonly state: string;
+  /** The kernel function it sleeps in, where the kernel tells. */
+  readonly waitsIn?: string;
+  readonly syscall?: string;
+  /** For a process in state D: the mount of the file it works on. */
+  readonly mount?: string;
+  /** It holds the write end of the container's output. */
+  readonly holdsOutput: boolean;
+}
+
+export interface RunDiagnosis {
+  readonly frozenBy: FrozenBy;
+  readonly monitor: 'alive' | 'stopped' | 'gone';
+  readonly processes: readonly ProcessDiagnosis[];
+}
+
+export interface ExecPlan {
+  readonly id: string;
+  readonly args: readonly string[];
+  readonly env: readonly string[];
+  readonly cwd: string;
+  readonly user: ProcessUser;
+  readonly hasStdin: boolean;
+}
+
+export interface OutputChunk {
+  readonly stream: 'stdout' | 'stderr';
+  readonly data: Uint8Array;
+}
+
+/** A process that runs in a container beside its PID 1. */
+export interface ExecProcess {
+  readonly identity: ProcessIdentity;
+  /** Ends ≤ 2 s after the process, even when a child of it keeps the pipe. */
+  readonly output: AsyncIterable<OutputChunk>;
+  write(data: Uint8Array): Promise<void>;
+  closeInput(): void;
+  signal(number: number): boolean;
+  /** Ends it and all that it started. */
+  kill(): Promise<void>;
+  readonly ended: Promise<{ readonly code: number; readonly isOutputCut: boolean }>;
+}
+
+export interface LogLine {
+  /** RFC 3339 with nanoseconds, as the monitor wrote it. */
+  readonly time: string;
+  readonly stream: 'stdout' | 'stderr';
+  readonly data: Uint8Array;
+  /** The line goes on in the next record. */
+  readonly isPartial: boolean;
+}
+
+export interface LogQuery {
+  /** Only the last lines of it. */
+  readonly tail?: number;
+  /** Unix ms. */
+  readonly since?: number;
+  /** Goes on with what is written later, until it resolves and everything was read. */
+  readonly follow?: Promise<void>;
+  readonly signal?: AbortSignal;
+}
+
+/** Runs containers. Everything that may hang has a deadline in here. */
+export interface Runtime {
+  readonly handler: string;
+  /** `process`: PID 1 is a process of this host; `sandbox`: it runs in a VM, so every signal goes through the runtime. */
+  readonly init: 'process' | 'sandbox';
+
+  /** Finds the user and the bind sources; all of it is refused here rather than at the start. */
+  resolve(request: ResolveRequest): Promise<Resolved>;
+
+  /** Makes the run's folder: the row for recovery first, then the bundle. Returns where its root must be mounted. */
+  prepare(plan: RunPlan): Promise<{ readonly rootfs: string }>;
+  /** Makes the runtime object under its monitor. Nothing of the program runs yet. */
+  create(run: RunRef, signal: AbortSignal): Promise<RunProcesses | StartFailure>;
+  /** Lets the program run. Doing it twice is as good as once. */
+  release(run: RunRef): Promise<void>;
+  isAlive(process: ProcessIdentity): boolean;
+  watch(run: RunRef, processes: RunProcesses): RunWatch;
+
+  /** Makes all processes stand still. False: they did not within the time, and nothing is frozen by this. */
+  freeze(run: RunRef, withinMs: number): Promise<boolean>;
+  /** Undoes any freeze at the container's own cgroup, by whomever. */
+  thaw(run: RunRef): void;
+  frozenBy(run: RunRef): FrozenBy;
+  /** Synchronous, so that a send can stand between two saves. False: the process has ended. */
+  signal(run: RunRef, init: ProcessIdentity, signal: number): boolean;
+  /** Sends it to every process of the container but its PID 1, and tells how many there were. */
+  signalOthers(run: RunRef, init: ProcessIdentity, signal: number): number;
+  viewSignal(init: ProcessIdentity, signal: number): SignalView | undefined;
+  /** SIGKILL to every process of the container. Safe to repeat. */
+  killAll(run: RunRef): void;
+  /** SIGKILL to the monitor itself, when it does not finish. */
+  killMonitor(monitor: ProcessIdentity): void;
+
+  armGuard(run: RunRef, order: GuardOrder): Promise<Guard>;
+  /** Ends the guards of an earlier daemon, and tells what they found when they lost it. */
+  takeOverGuards(run: RunRef): Promise<'sent' | 'unsent' | undefined>;
+  /** Boottime in ms when a guard of the run killed it. */
+  guardFiredAt(run: RunRef): number | undefined;
+  /** Ends every guard of the run: it has exited. */
+  endGuards(run: RunRef): Promise<void>;
+
+  pause(run: RunRef): Promise<void>;
+  resume(run: RunRef): Promise<void>;
+
+  /** Looks a user up in the running container: its files may have changed. */
+  findUser(run: RunRef, name: string): Promise<ProcessUser>;
+  exec(run: RunRef, plan: ExecPlan, signal: AbortSignal): Promise<ExecProcess>;
+  /** Ends an exec of an earlier daemon and all that it started. */
+  killExec(run: RunRef, execId: string, identity: ProcessIdentity): Promise<void>;
+
+  oomKills(run: RunRef): number | undefined;
+  /** In the order in which they must be done. */
+  cleanSteps(run: RunRef): readonly CleanStep[];
+
+  /** Every run that left something in the volatile folder. */
+  find(): Promise<readonly RunRef[]>;
+  /** Looks at one of them; undefined when nothing of it is there. Only what is in memory is asked: nothing of it hangs. */
+  observe(run: RunRef): Promise<RunObservation | undefined>;
+  diagnose(run: RunRef, processes: RunProcesses | undefined): RunDiagnosis;
+
+  /** Why a program that ended at once never began: its interpreter is missing, it is no program. Read from its log. */
+  explainEarlyEnd(logPath: string): Promise<string | undefined>;
+  readLog(path: string, query: LogQuery): AsyncIterable<LogLine>;
+  removeLog(path: string): Promise<void>;
+}
+
+export interface ResolveRequest {
+  /** The image's root, mounted. */
+  readonly rootfs: string;
+  /** `user`, `user:group`, `uid:gid`; empty: root. */
+  readonly userName: string;
+  readonly mounts: readonly MountRequest[];
+  readonly security: SecurityRequest;
+  readonly rlimits: readonly Rlimit[];
+  readonly signal: AbortSignal | undefined;
+}
+
+export interface Resolved {
+  readonly user: ProcessUser;
+  readonly mounts: readonly MountRequest[];
+}
