@@ -13,14 +13,14 @@ import type { RemoveRequest } from './container/remove.ts';
 import type { ContainerRequest } from './container/spec.ts';
 import { startContainer } from './container/start.ts';
 import type { StartOptions } from './container/start.ts';
-import { currentRun, exitOf } from './container/state.ts';
+import { currentRun, describePhase, exitOf, isLive } from './container/state.ts';
 import type { ContainerRow, ExitRecord } from './container/state.ts';
 import { isOver, stopContainer } from './container/stop.ts';
 import type { StopRequest, StopResult } from './container/stop.ts';
 import { explainContainer } from './container/why.ts';
 import type { Explanation } from './container/why.ts';
 import { runtimeOf } from './parts.ts';
-import type { LogLine, LogQuery } from './ports.ts';
+import type { LogLine, LogQuery, RunUsage } from './ports.ts';
 import type { EventRow } from './rows.ts';
 import type { SandboxRow } from './sandbox/state.ts';
 
@@ -46,7 +46,10 @@ export class Containers {
   }
 
   list(): readonly ContainerView[] {
-    return this.#parts.containers.all().map(viewOf);
+    return this.#parts.containers
+      .all()
+      .filter(({ spec }) => spec.role === 'workload')
+      .map(viewOf);
   }
 
   /** @throws BerthError NotFound; InvalidArgument when a prefix fits several */
@@ -123,6 +126,30 @@ export class Containers {
     const run = currentRun(actor.state);
     const follow = isFollowing && run !== undefined ? { follow: untilLogged(actor, run.number) } : {};
     return runtime.readLog(actor.spec.logPath, { ...query, ...follow });
+  }
+
+  /**
+   * Resolves when the new log file is there: the old one was moved away by whoever keeps the logs.
+   * @throws BerthError WrongState when it does not run, or the old file is still in place; NotFound (its folder)
+   */
+  async reopenLog(wanted: string): Promise<void> {
+    const actor = await this.#ready(wanted);
+    const { spec, state } = actor;
+    if (!isLive(state)) {
+      const phase = describePhase(state);
+      throw new BerthError(
+        'WrongState',
+        `Cannot reopen the log of container "${spec.name}": it is ${phase}, must be running`,
+      );
+    }
+    await runtimeOf(this.#parts, spec).reopenLog(actor.run(state.run.number), spec.logPath);
+  }
+
+  /** What it uses now; undefined when it does not run. */
+  usage(wanted: string): RunUsage | undefined {
+    const actor = this.#parts.containers.find(wanted);
+    const { state } = actor;
+    return isLive(state) ? runtimeOf(this.#parts, actor.spec).usage(actor.run(state.run.number)) : undefined;
   }
 
   async #ready(wanted: string, signal?: AbortSignal): Promise<ContainerActor> {

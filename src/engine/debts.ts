@@ -19,9 +19,11 @@ interface Entry {
 
 const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 300_000;
+/** An address that is owed is missing to others, and what stands in its way is often on its way: a plugin's daemon. */
+const LAST_NETWORK_RETRY_MS = 30_000;
 
 /**
- * What could not be cleaned yet. Every debt is retried after 1 s, 2 s, … up to every 5 min until it is paid; only a
+ * What could not be cleaned yet. Every debt is retried after 1 s, 2 s, … up to every 5 min (a network: 30 s) until it is paid; only a
  * person can forgive one. One debt that hangs does not keep the others waiting.
  */
 export class Debts {
@@ -32,7 +34,7 @@ export class Debts {
   readonly #payers = new Map<DebtKind, Payer>();
   readonly #inWork = new Set<string>();
   #onPaid: (debt: DebtRow) => Promise<void> = () => Promise.resolve();
-  #added = new AbortController();
+  #changed = new AbortController();
 
   constructor(clock: Clock, log: Log, journal: Journal) {
     this.#clock = clock;
@@ -74,7 +76,7 @@ export class Debts {
     this.#entries.set(row.id, { row, nextTryAt: this.#clock.now() + FIRST_RETRY_MS });
     this.#journal.record({ debts: [row] }, [event('debt.made', row, { error })]);
     this.#log.warn('something could not be cleaned yet', { kind: row.kind, what: row.what, error });
-    this.#added.abort();
+    this.#changed.abort();
   }
 
   /**
@@ -99,9 +101,9 @@ export class Debts {
         ...[...this.#entries.values()].map(({ nextTryAt }) => nextTryAt),
         this.#clock.now() + LAST_RETRY_MS,
       );
-      this.#added = new AbortController();
+      this.#changed = new AbortController();
       const wait = Math.max(next - this.#clock.now(), FIRST_RETRY_MS / 10);
-      await this.#clock.sleep(wait, AbortSignal.any([shutdown, this.#added.signal]));
+      await this.#clock.sleep(wait, AbortSignal.any([shutdown, this.#changed.signal]));
     }
   }
 
@@ -125,8 +127,10 @@ export class Debts {
     const { row } = entry;
     if (!this.#entries.has(row.id)) return;
     entry.row = { ...row, tries: row.tries + 1, lastError: messageOf(error) };
-    entry.nextTryAt = this.#clock.now() + Math.min(FIRST_RETRY_MS * 2 ** row.tries, LAST_RETRY_MS);
+    const longest = row.kind === 'network' ? LAST_NETWORK_RETRY_MS : LAST_RETRY_MS;
+    entry.nextTryAt = this.#clock.now() + Math.min(FIRST_RETRY_MS * 2 ** row.tries, longest);
     this.#journal.record({ debts: [entry.row] }, []);
+    this.#changed.abort(); // whoever waits for the next one waits for too long
   }
 
   async #settle(row: DebtRow, body: Record<string, unknown>): Promise<void> {

@@ -2,9 +2,11 @@ import type { Clock } from '../base/clock.ts';
 import { BerthError } from '../base/errors.ts';
 import type { Failpoints } from '../base/failpoints.ts';
 import type { Log } from '../base/log.ts';
+import { formatDuration } from '../base/units.ts';
 import { ContainerActor } from './container/actor.ts';
 import { settleCleaned } from './container/clean.ts';
 import type { CreateParts } from './container/create.ts';
+import { describePhase } from './container/state.ts';
 import type { ContainerRow } from './container/state.ts';
 import { Containers } from './containers.ts';
 import { Debts } from './debts.ts';
@@ -12,15 +14,19 @@ import { detach } from './detach.ts';
 import type { EventFeed, FollowOptions } from './journal.ts';
 import { Journal } from './journal.ts';
 import { payersOf } from './payers.ts';
-import type { Image, Images, ImportRequest, Namespaces, Runtime, SavedState, Store } from './ports.ts';
+import { Creations } from './creations.ts';
+import { podsOf } from './pods.ts';
+import type { Image, Images, ImportRequest, Namespaces, Network, Runtime, SavedState, Store } from './ports.ts';
 import { recoverExecs } from './recovery/execs.ts';
 import type { ForeignRun } from './recovery/orphans.ts';
 import { adoptRun, recoverOrphans, removeRun, removeUnowned } from './recovery/orphans.ts';
 import { recoverContainers } from './recovery/recover.ts';
+import { recoverSandboxes } from './recovery/sandboxes.ts';
 import { Registry } from './registry.ts';
 import type { DebtRow, EventRow } from './rows.ts';
 import { SandboxActor } from './sandbox/actor.ts';
 import type { SandboxRow } from './sandbox/state.ts';
+import { Sandboxes } from './sandboxes.ts';
 import type { EngineSettings } from './settings.ts';
 
 /** The world that an engine lives in. */
@@ -33,15 +39,18 @@ export interface EngineWorld {
   readonly runtimes: ReadonlyMap<string, Runtime>;
   readonly images: Images;
   readonly namespaces: Namespaces;
+  readonly network: Network;
 }
 
 /** One container engine. It knows no file, socket or kernel: those are behind the ports. */
 export class Engine {
   readonly containers: Containers;
+  readonly sandboxes: Sandboxes;
   readonly images: Pick<Images, 'list' | 'find'>;
   readonly #parts: CreateParts;
   readonly #saved: SavedState;
   readonly #shutdown = new AbortController();
+  readonly #sandboxesRecovered = Promise.withResolvers<void>();
   #foreign: readonly ForeignRun[] = [];
   #isRecovered = false;
 
@@ -50,12 +59,24 @@ export class Engine {
     const saved = world.store.load();
     const journal = new Journal(world.store, world.clock, saved.lastEvent);
     const debts = new Debts(world.clock, world.log, journal);
-    const containers = new Registry<ContainerActor>('container');
-    const sandboxes = new Registry<SandboxActor>('sandbox');
-    this.#parts = { ...world, journal, debts, containers, sandboxes, shutdown: this.#shutdown.signal };
+    const containers = new Registry<ContainerActor>('container', ({ row }) =>
+      describeHolder(describePhase(row.state), row, world.clock),
+    );
+    const sandboxes = new Registry<SandboxActor>('sandbox', ({ row }) =>
+      describeHolder(row.state.phase, row, world.clock),
+    );
+    const { clock } = world;
+    const creations = {
+      containerCreations: new Creations<ContainerActor>(clock),
+      sandboxCreations: new Creations<SandboxActor>(clock),
+      infras: new Map<string, Promise<ContainerActor>>(),
+    };
+    const common = { ...world, ...creations, journal, debts, containers, sandboxes, shutdown: this.#shutdown.signal };
+    this.#parts = { ...common, pods: podsOf(() => this.#parts) };
     this.#saved = saved;
     this.images = world.images;
     this.containers = new Containers(this.#parts);
+    this.sandboxes = new Sandboxes(this.#parts, this.#sandboxesRecovered.promise);
     this.#load(saved);
   }
 
@@ -67,7 +88,7 @@ export class Engine {
     const parts = this.#parts;
     const isNew = this.#saved.origin === 'new';
     this.#foreign = await recoverOrphans(parts, isNew);
-    const { plans } = await recoverContainers(parts);
+    const [{ plans }] = await Promise.all([recoverContainers(parts), this.#recoverSandboxes()]);
     await recoverExecs(parts, this.#saved.execs);
     if (!isNew) await removeUnowned(parts);
     detach(parts.log, 'debts', parts.debts.run(this.#shutdown.signal));
@@ -77,6 +98,24 @@ export class Engine {
       acted: plans.length,
       foreign: this.#foreign.length,
     });
+  }
+
+  async #recoverSandboxes(): Promise<void> {
+    try {
+      await recoverSandboxes(this.#parts);
+    } finally {
+      this.#sandboxesRecovered.resolve();
+    }
+  }
+
+  /** Why no sandbox can be given a network now. */
+  get networkTrouble(): string | undefined {
+    return this.#parts.network.trouble;
+  }
+
+  /** The names of the runtimes that containers can be run by. */
+  get handlers(): readonly string[] {
+    return [...this.#parts.runtimes.keys()];
   }
 
   get isRecovered(): boolean {
@@ -165,9 +204,9 @@ export class Engine {
 
   #load(saved: SavedState): void {
     const parts = this.#parts;
-    for (const row of saved.sandboxes) parts.sandboxes.add(new SandboxActor(row, parts));
+    for (const row of saved.sandboxes) parts.sandboxes.add(new SandboxActor(row, parts, 'saved'));
     for (const row of saved.containers) {
-      const sandbox = parts.sandboxes.get(row.spec.sandboxId) ?? new SandboxActor(lostSandbox(row), parts);
+      const sandbox = parts.sandboxes.get(row.spec.sandboxId) ?? new SandboxActor(lostSandbox(row), parts, 'saved');
       parts.sandboxes.add(sandbox);
       parts.containers.add(new ContainerActor(row, sandbox, parts, 'saved'));
     }
@@ -179,12 +218,16 @@ export class Engine {
   }
 }
 
+function describeHolder(phase: string, { createdAt }: { readonly createdAt: number }, clock: Clock): string {
+  return `it is ${phase}, made ${formatDuration(clock.wall() - createdAt)} ago`;
+}
+
 /** Stands in for a sandbox whose row is gone: a container is never lost for that. */
 function lostSandbox({ spec, createdAt }: ContainerRow): SandboxRow {
-  const { id: owner, name, sandboxId: id } = spec;
-  const none = { labels: {}, annotations: {}, apiData: undefined };
+  const { id: owner, name, sandboxId: id, handler } = spec;
+  const none = { ports: [], sysctls: {}, labels: {}, annotations: {}, apiData: undefined };
   return {
-    spec: { id, name, network: 'none', hostname: name, owner, ...none },
+    spec: { id, name, network: 'none', ipc: 'sandbox', hostname: name, owner, handler, ...none },
     state: { phase: 'stopped', stoppedAt: createdAt },
     createdAt,
   };

@@ -2,7 +2,7 @@ import { isLive } from './container/state.ts';
 import type { CreateParts } from './container/create.ts';
 import type { Payer } from './debts.ts';
 import type { CleanKind, RunRef, Runtime } from './ports.ts';
-import { stopSandbox } from './sandbox/stop.ts';
+import { existing, takeDownPrivate } from './sandbox/take-down.ts';
 import type { DebtKind, DebtRow } from './rows.ts';
 
 /** How each kind of debt is paid: the step that failed is tried again. */
@@ -24,8 +24,13 @@ export function payersOf(parts: CreateParts): Readonly<Record<DebtKind, Payer>> 
       const sandbox = parts.sandboxes.get(debt.sandbox ?? '');
       const owner = parts.containers.get(sandbox?.spec.owner ?? '');
       const isInUse = (): boolean => owner !== undefined && (isLive(owner.state) || owner.state.phase === 'starting');
-      if (sandbox !== undefined && sandbox.state.phase !== 'stopped') await stopSandbox(sandbox, parts, isInUse);
-      else if (debt.pins !== undefined && !isInUse()) await parts.namespaces.remove(debt.pins);
+      if (owner !== undefined && sandbox !== undefined && sandbox.state.phase !== 'stopped') {
+        await takeDownPrivate(sandbox, parts, isInUse);
+      } else if (debt.sandbox !== undefined && !isInUse()) await parts.namespaces.remove(debt.sandbox, debt.pins ?? {});
+    },
+    network: async ({ sandbox: id = '', pins = {} }) => {
+      await parts.network.detach(id, existing(parts, pins.net));
+      await parts.namespaces.remove(id, pins);
     },
   };
 }

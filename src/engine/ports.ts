@@ -4,5 +4,6 @@
  */
 export type * from './ports/images.ts';
 export type * from './ports/namespaces.ts';
+export type * from './ports/network.ts';
 export type * from './ports/runtime.ts';
 export type * from './ports/store.ts';

@@ -9,19 +9,26 @@ interface Named {
 /** What exists, by id and by name. A name belongs to one item from the moment that its creation begins. */
 export class Registry<T extends Named> {
   readonly #kind: string;
+  readonly #describe: (item: T) => string;
   readonly #byId = new Map<string, T>();
   readonly #idByName = new Map<string, string>();
 
-  /** @param kind what the items are called in messages: "container" */
-  constructor(kind: string) {
+  /**
+   * @param kind what the items are called in messages: "container"
+   * @param describe what is going on with one: "it is running, made 3m ago"
+   */
+  constructor(kind: string, describe: (item: T) => string) {
     this.#kind = kind;
+    this.#describe = describe;
   }
 
   /** @throws BerthError AlreadyExists when the name or the id is taken */
   reserve(id: string, name: string): void {
     const holder = this.#idByName.get(name);
     if (holder !== undefined && holder !== id) {
-      const message = `Cannot create ${this.#kind} "${name}": the name belongs to ${shortId(holder)}`;
+      const item = this.#byId.get(holder);
+      const fact = item === undefined ? 'it is being created' : this.#describe(item);
+      const message = `Cannot create ${this.#kind} "${name}": the name belongs to ${shortId(holder)}: ${fact}`;
       throw new BerthError('AlreadyExists', message, { field: 'name' });
     }
     this.#idByName.set(name, id);

@@ -25,6 +25,7 @@ export type DebtKind =
   | 'snapshot'
   | 'log'
   | 'namespaces'
+  | 'network'
   | 'guard';
 
 /** Something that could not be cleaned yet. It is retried until it can, and blocks nobody but its owner. */
@@ -63,6 +64,7 @@ type EventType =
   | 'exec.started'
   | 'exec.ended'
   | 'sandbox.ready'
+  | 'sandbox.stopping'
   | 'sandbox.stopped'
   | 'sandbox.removed'
   | 'debt.made'

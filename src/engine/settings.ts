@@ -14,6 +14,8 @@ export interface EngineSettings {
   readonly defaultHandler: string;
   /** One folder per container is made in it. */
   readonly logFolder: string;
+  /** The cgroup below which containers have theirs, unless their sandbox says otherwise. */
+  readonly cgroupParent: string;
 }
 
 export const defaultSettings: Omit<EngineSettings, 'logFolder'> = {
@@ -23,4 +25,5 @@ export const defaultSettings: Omit<EngineSettings, 'logFolder'> = {
   lostMonitor: 'stop',
   startDeadlineMs: 60_000,
   defaultHandler: 'crun',
+  cgroupParent: '/berth',
 };

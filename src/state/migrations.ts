@@ -25,7 +25,23 @@ export const MIGRATIONS: readonly Migration[] = [
         run INTEGER,
         body TEXT NOT NULL
       );
-      CREATE INDEX events_of_container ON events (container, n);
+            CREATE INDEX events_of_container ON events (container, n);
+    `);
+  },
+  /** Pods: containers know their role and their cgroup, sandboxes what a pod has of its own. */
+  function makeVersion2(database) {
+    database.exec(`
+      UPDATE containers SET spec = json_set(spec,
+        '$.role', 'workload',
+        '$.cgroupPath', '/berth/' || id,
+        '$.process.isStdinOnce', json('false'));
+      UPDATE sandboxes SET row = json_set(row,
+        '$.spec.ipc', 'sandbox',
+        '$.spec.ports', json('[]'),
+        '$.spec.sysctls', json('{}'),
+        '$.spec.handler', coalesce(
+          (SELECT spec ->> '$.handler' FROM containers WHERE spec ->> '$.sandboxId' = sandboxes.id), 'crun'));
+      UPDATE sandboxes SET row = json_set(row, '$.state.addresses', json('[]')) WHERE row ->> '$.state.phase' = 'ready';
     `);
   },
 ];

@@ -70,7 +70,7 @@ async function open(layout: CgroupLayout): Promise<RuntimeUnderTest> {
       const process = { ...base.spec.process, args: PROGRAMS[program] };
       const row = { ...base, spec: { ...base.spec, process, logPath: logOf(id) } };
       const run = { containerId: id, number: 1 };
-      const plan = { run, row, sandbox: sandboxRow(row), pins: {}, hostname: 'test', usesHostNetwork: true };
+      const plan = { run, row, sandbox: sandboxRow(row), pins: {}, pidOf: undefined };
       const { rootfs } = await runtime.prepare(plan);
       execFileSync('mount', ['--bind', `${root}/image`, rootfs]);
       return run;

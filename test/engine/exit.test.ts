@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { exitRecord } from '../../src/engine/container/exit.ts';
+import type { SandboxedExit } from '../../src/engine/container/exit.ts';
 import type { LiveRun, StopState } from '../../src/engine/container/state.ts';
-import { witnessExit, witnessLog } from '../../src/engine/container/witness.ts';
 import type { ExitFact } from '../../src/engine/container/witness.ts';
+import { witnessExit, witnessLog } from '../../src/engine/container/witness.ts';
+
 import type { ExitFile, InitEnd, RunWatch } from '../../src/engine/ports.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 import { World } from '../fakes/world.ts';
@@ -26,7 +28,7 @@ const stop: StopState = {
 };
 const kill = { requester: 'bob' };
 
-function fact(given: Partial<ExitFact>): ExitFact {
+function fact(given: Partial<SandboxedExit>): SandboxedExit {
   return {
     at: 1_000,
     code: 0,
@@ -35,13 +37,14 @@ function fact(given: Partial<ExitFact>): ExitFact {
     witness: 'pidfd',
     log: 'complete',
     isMonitorLost: false,
+    isSandboxOver: false,
     ...given,
   };
 }
 
 const killed = fact({ code: 137, signal: 9 });
 
-const table: readonly (readonly [string, LiveRun, ExitFact, number, string, string | undefined])[] = [
+const table: readonly (readonly [string, LiveRun, SandboxedExit, number, string, string | undefined])[] = [
   ['ends by itself', live, fact({ code: 3 }), 0, 'self', undefined],
   ['returns 137 by itself', live, fact({ code: 137 }), 0, 'self', undefined],
   ['is killed by somebody on the host', live, killed, 0, 'self', undefined],
@@ -77,6 +80,7 @@ const table: readonly (readonly [string, LiveRun, ExitFact, number, string, stri
   ['is killed because somebody said so', { ...live, kill }, killed, 0, 'kill', 'bob'],
   ['ends by itself although somebody said kill', { ...live, kill }, fact({ code: 0 }), 0, 'self', undefined],
   ['loses its monitor', live, fact({ code: 137, signal: 9, isMonitorLost: true }), 0, 'monitor-lost', undefined],
+  ['loses its PID namespace', live, { ...killed, isSandboxOver: true }, 0, 'sandbox', undefined],
   ['loses its sandbox', { ...live, stop: { ...stop, cause: 'sandbox' } }, killed, 0, 'sandbox', 'ann'],
 ];
 

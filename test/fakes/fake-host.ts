@@ -152,6 +152,8 @@ export interface FakeRun {
   verdict: 'sent' | 'unsent' | undefined;
   guardFiredAt: number | undefined;
   guards: FakeGuard[];
+  /** The process whose PID namespace it lives in. */
+  readonly pidOf: ProcessIdentity | undefined;
 }
 
 export interface FakeGuard {
@@ -170,6 +172,12 @@ export class FakeHost {
   readonly pins = new Set<string>();
   readonly snapshots = new Set<string>();
   readonly mounts = new Set<string>();
+  /** Addresses by sandbox. */
+  readonly attachments = new Map<string, string>();
+  /** Why nothing can be detached now. */
+  detachTrouble: string | undefined;
+  /** Why nothing can be attached now. */
+  attachTrouble: string | undefined;
   /** How long a call of the runtime takes; tests make it random. */
   latencyMs: () => number = () => 1;
   /** How long the monitor takes from the end of PID 1 to its exit file. */
@@ -196,6 +204,8 @@ export class FakeHost {
     run.process = process;
     run.monitor = monitor;
     run.isKnownToRuntime = true;
+    const first = run.pidOf === undefined ? undefined : this.find(run.pidOf);
+    void first?.ended.then(() => process.signal(9)); // a PID namespace ends with its first process
     this.history.set(containerId, [...(this.history.get(containerId) ?? []), process]);
     void process.ended.then(({ code }) => {
       this.clock.after(this.monitorDelayMs, () => {
@@ -219,6 +229,7 @@ export class FakeHost {
       ...[...this.runs.keys()].map((id) => `run ${id}`),
       ...[...this.mounts].map((mount) => `mount ${mount}`),
       ...[...this.pins].map((pin) => `pin ${pin}`),
+      ...[...this.attachments.keys()].map((id) => `attachment ${id}`),
       ...[...this.snapshots].map((id) => `snapshot ${id}`),
     ];
   }

@@ -1,11 +1,13 @@
 import { BerthError } from '../../src/base/errors.ts';
-import type { Image, Images } from '../../src/engine/ports.ts';
+import type { Image, Images, ImageStorage } from '../../src/engine/ports.ts';
 import type { FakeHost } from './fake-host.ts';
 import type { Power } from './power.ts';
 
 export const testImage: Image = {
   id: `sha256:${'1'.repeat(64)}`,
   names: ['docker.io/library/test:latest'],
+  digests: [],
+  isPinned: false,
   sizeBytes: 1_000,
   createdAt: undefined,
   architecture: 'amd64',
@@ -34,6 +36,22 @@ export class FakeImages implements Images {
 
   import(): Promise<readonly Image[]> {
     return Promise.reject(new BerthError('Unsupported', 'no import in memory'));
+  }
+
+  pull(): Promise<Image> {
+    return Promise.reject(new BerthError('Unsupported', 'no registry in memory'));
+  }
+
+  removeAll(): Promise<void> {
+    return this.remove();
+  }
+
+  prune(): Promise<readonly Image[]> {
+    return Promise.resolve([]);
+  }
+
+  storage(): Promise<ImageStorage> {
+    return Promise.resolve({ path: '/images', usedBytes: testImage.sizeBytes, usedInodes: 1 });
   }
 
   remove(): Promise<void> {

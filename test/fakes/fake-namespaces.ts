@@ -1,5 +1,5 @@
 import type { Namespaces } from '../../src/engine/ports.ts';
-import type { NamespacePins } from '../../src/engine/sandbox/state.ts';
+import type { NamespacePins, SandboxSpec } from '../../src/engine/sandbox/state.ts';
 import type { FakeHost } from './fake-host.ts';
 import type { Power } from './power.ts';
 
@@ -13,19 +13,31 @@ export class FakeNamespaces implements Namespaces {
     this.#power = power;
   }
 
-  plan(sandboxId: string, kinds: readonly (keyof NamespacePins)[]): NamespacePins {
-    return Object.fromEntries(kinds.map((kind) => [kind, `${sandboxId}/${kind}`]));
+  plan({ id }: SandboxSpec, kinds: readonly (keyof NamespacePins)[]): NamespacePins {
+    return Object.fromEntries(kinds.map((kind) => [kind, `${id}/${kind}`]));
   }
 
-  create(pins: NamespacePins): Promise<void> {
+  create(_sandbox: SandboxSpec, pins: NamespacePins): Promise<void> {
     return this.#slow(() => {
       for (const pin of Object.values(pins)) this.#host.pins.add(pin);
     });
   }
 
-  remove(pins: NamespacePins): Promise<void> {
+  writeFiles({ id }: SandboxSpec): Promise<void> {
+    return this.#slow(() => void this.#host.pins.add(`${id}/files`));
+  }
+
+  areWhole(pins: NamespacePins): boolean {
+    return Object.values(pins).every((pin) => this.#host.pins.has(pin));
+  }
+
+  remove(sandboxId: string): Promise<void> {
+    return this.removeUnowned(sandboxId);
+  }
+
+  removeUnowned(sandboxId: string): Promise<void> {
     return this.#slow(() => {
-      for (const pin of Object.values(pins)) this.#host.pins.delete(pin);
+      for (const pin of this.#host.pins) if (pin.startsWith(`${sandboxId}/`)) this.#host.pins.delete(pin);
     });
   }
 

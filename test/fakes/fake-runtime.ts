@@ -13,6 +13,7 @@ import type {
   ResolveRequest,
   RunDiagnosis,
   RunObservation,
+  RunUsage,
   RunPlan,
   RunRef,
   Runtime,
@@ -41,7 +42,11 @@ export class FakeRuntime implements Runtime {
     return this.#slow(() => ({ user, mounts }));
   }
 
-  prepare({ run, row, sandbox }: RunPlan): Promise<{ readonly rootfs: string }> {
+  findInit(): Promise<string> {
+    return this.#slow(() => '/init');
+  }
+
+  prepare({ run, row, sandbox, pidOf }: RunPlan): Promise<{ readonly rootfs: string }> {
     return this.#slow(() => {
       this.#host.runs.set(idOf(run), {
         file: { version: 1, row, sandbox, cgroupPath: `/berth/${run.containerId}` },
@@ -53,6 +58,7 @@ export class FakeRuntime implements Runtime {
         verdict: undefined,
         guardFiredAt: undefined,
         guards: [],
+        pidOf,
       });
       return { rootfs: `/run/${idOf(run)}/rootfs` };
     });
@@ -294,6 +300,18 @@ export class FakeRuntime implements Runtime {
 
   removeLog(): Promise<void> {
     return Promise.resolve();
+  }
+
+  reopenLog(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  makeLog(): Promise<void> {
+    return this.#slow(() => undefined);
+  }
+
+  usage(run: RunRef): RunUsage | undefined {
+    return this.#runOf(run)?.process?.isAlive === true ? { at: this.#host.clock.wall(), processes: 1 } : undefined;
   }
 
   #runOf(run: RunRef): FakeRun | undefined {

@@ -36,6 +36,16 @@ for (const [index] of MIGRATIONS.entries()) {
       containers.map(({ spec }) => spec.sandboxId).toSorted((a, b) => a.localeCompare(b)),
       sandboxes.map(({ spec }) => spec.id).toSorted((a, b) => a.localeCompare(b)),
     );
+    for (const { spec } of containers) {
+      assert.deepEqual(
+        [spec.role, spec.cgroupPath, spec.process.isStdinOnce],
+        ['workload', `/berth/${spec.id}`, false],
+      );
+    }
+    for (const { spec, state } of sandboxes) {
+      assert.deepEqual([spec.ipc, spec.ports, spec.sysctls, spec.handler], ['sandbox', [], {}, 'crun']);
+      if (state.phase === 'ready') assert.deepEqual(state.addresses, []);
+    }
     assert.deepEqual([execs.length, debts.length, lastEvent], [1, 1, 21]);
     assert.equal(store.events({ after: 0, limit: 100 }).length, 21);
     store.save({ containers: containers.map((row) => ({ ...row, runs: row.runs + 1 })) });

@@ -5,17 +5,12 @@ import type { NewEvent } from '../journal.ts';
 import type { EngineParts } from '../parts.ts';
 import type { RunRef } from '../ports.ts';
 import type { SandboxActor } from '../sandbox/actor.ts';
+import { StepRunner } from '../step-runner.ts';
+import type { Progress } from '../step-runner.ts';
 import type { Step } from '../steps.ts';
 import type { ContainerSpec } from './spec.ts';
 import type { ContainerRow, ContainerState } from './state.ts';
 import type { StopOperation } from './stop-operation.ts';
-
-/** What the container is busy with, for `berth why`. */
-export interface Progress {
-  readonly step: Step;
-  /** Boottime in ms. */
-  readonly since: number;
-}
 
 interface Waiter {
   readonly accepts: (state: ContainerState) => boolean;
@@ -42,7 +37,7 @@ export class ContainerActor {
   #row: ContainerRow;
   #isGone = false;
   readonly #waiters = new Set<Waiter>();
-  readonly #progress = new Set<Progress>();
+  readonly #steps: StepRunner;
 
   readonly #recovery: PromiseWithResolvers<void> | undefined;
   /** Its recovery takes long; nothing is known to be wrong with it. */
@@ -50,6 +45,8 @@ export class ContainerActor {
   /** Ends the start in progress; only a stop does that. */
   startAbort: AbortController | undefined;
   stop: StopOperation | undefined;
+  /** Whoever asks for its removal again waits for this. */
+  removal: Promise<void> | undefined;
   /** The cleaning of the last run, while it is going on. It never rejects. */
   cleaning: Promise<void> | undefined;
   /** Aborts when the current run has exited. */
@@ -62,6 +59,7 @@ export class ContainerActor {
     this.spec = row.spec;
     this.sandbox = sandbox;
     this.#parts = parts;
+    this.#steps = new StepRunner(parts);
   }
 
   get id(): string {
@@ -83,7 +81,7 @@ export class ContainerActor {
 
   /** The oldest step that has not ended. */
   get progress(): Progress | undefined {
-    return this.#progress.values().next().value;
+    return this.#steps.progress;
   }
 
   /** Resolves when recovery knows what became of it; at once for one that this daemon made. */
@@ -103,23 +101,23 @@ export class ContainerActor {
   /** Saved, then assigned, then published, in one turn of the event loop. */
   commit(step: Step, { state, runs, events = [] }: Commit): void {
     const row: ContainerRow = { ...this.#row, state, runs: runs ?? this.#row.runs };
-    this.#parts.failpoints.hitSync(`${step}.before`);
-    this.#parts.journal.record(
-      { containers: [row] },
-      events.map((event): NewEvent => ({ ...event, container: this.id, sandbox: this.spec.sandboxId })),
+    this.stepSync(step, () =>
+      this.#parts.journal.record(
+        { containers: [row] },
+        events.map((event): NewEvent => ({ ...event, container: this.id, sandbox: this.spec.sandboxId })),
+      ),
     );
-    this.#parts.failpoints.hitSync(`${step}.after`);
     this.#row = row;
     this.#tell();
   }
 
   /** Like `commit`, for the last one: the row goes, and everybody who waits hears of it. */
   commitRemoval(step: Step, event: Pick<NewEvent, 'type' | 'body'>): void {
-    this.#parts.failpoints.hitSync(`${step}.before`);
-    this.#parts.journal.record({ removed: { containers: [this.id] } }, [
-      { ...event, container: this.id, sandbox: this.spec.sandboxId },
-    ]);
-    this.#parts.failpoints.hitSync(`${step}.after`);
+    this.stepSync(step, () =>
+      this.#parts.journal.record({ removed: { containers: [this.id] } }, [
+        { ...event, container: this.id, sandbox: this.spec.sandboxId },
+      ]),
+    );
     this.#isGone = true;
     const waiters = [...this.#waiters];
     this.#waiters.clear();
@@ -127,25 +125,13 @@ export class ContainerActor {
   }
 
   /** Runs one step of long work: named for `why`, with a failpoint on either side. */
-  async step<T>(step: Step, work: () => T | Promise<T>): Promise<T> {
-    const progress: Progress = { step, since: this.#parts.clock.now() };
-    this.#progress.add(progress);
-    try {
-      await this.#parts.failpoints.hit(`${step}.before`);
-      const result = await work();
-      await this.#parts.failpoints.hit(`${step}.after`);
-      return result;
-    } finally {
-      this.#progress.delete(progress);
-    }
+  step<T>(step: Step, work: () => T | Promise<T>): Promise<T> {
+    return this.#steps.run(step, work);
   }
 
   /** Like `step`, for work that must not give up its turn of the event loop. */
   stepSync<T>(step: Step, work: () => T): T {
-    this.#parts.failpoints.hitSync(`${step}.before`);
-    const result = work();
-    this.#parts.failpoints.hitSync(`${step}.after`);
-    return result;
+    return this.#steps.runSync(step, work);
   }
 
   /**

@@ -3,7 +3,7 @@ import type { DebtOrder } from '../debts.ts';
 import type { EngineParts } from '../parts.ts';
 import { runtimeOf } from '../parts.ts';
 import type { RunRef } from '../ports.ts';
-import { stopSandbox } from '../sandbox/stop.ts';
+import { takeDownPrivate } from '../sandbox/take-down.ts';
 import type { Step } from '../steps.ts';
 import type { ContainerActor } from './actor.ts';
 
@@ -65,5 +65,5 @@ function sandboxCleaning({ sandbox, spec }: ContainerActor, parts: EngineParts):
   if (sandbox.spec.owner !== spec.id) return [];
   const debt = { sandbox: sandbox.id, kind: 'namespaces' as const, what: `namespaces of ${spec.name}` };
   const pins = 'pins' in sandbox.state ? { pins: sandbox.state.pins } : {};
-  return [{ step: 'clean.namespaces', debt: { ...debt, ...pins }, perform: () => stopSandbox(sandbox, parts) }];
+  return [{ step: 'clean.namespaces', debt: { ...debt, ...pins }, perform: () => takeDownPrivate(sandbox, parts) }];
 }

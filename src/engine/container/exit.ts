@@ -16,6 +16,10 @@ import { witnessExit, witnessLog } from './witness.ts';
 const FENCE_RETRY_MS = 20;
 const LAST_FENCE_RETRY_MS = 10_000;
 const EARLY_MS = 1_000;
+const SIGKILL = 9;
+/** A namespace's first process ends some µs after the last of the others. */
+const INFRA_END_MS = 50;
+const INFRA_LOOK_MS = 5;
 
 /** Waits for the end of a run and sees to all that follows from it. It never rejects. */
 export async function followRun(
@@ -33,9 +37,23 @@ export async function followRun(
   // Processes that share a PID namespace with others outlive PID 1; its end is the end of the container all the same.
   if (!hasOwnPidNamespace(actor.spec)) runtime.killAll(run);
   const message = await earlyFailure(actor, parts, fact);
-  const told = await actor.mailbox.run(() => tellExit(actor, parts, run, fact, message));
+  const isSandboxOver = await endedWithInfra(actor, parts, fact);
+  const told = await actor.mailbox.run(() => tellExit(actor, parts, run, { ...fact, isSandboxOver }, message));
   const finishing = finish(actor, parts, run, processes, watch, told?.log ?? 'cut');
   actor.cleaning = detached(parts.log, 'cleaning', finishing);
+}
+
+/**
+ * The first process of a PID namespace takes all others in it along, with SIGKILL. It is the last of them to be gone:
+ * whoever was killed by nobody that is known waits a moment for it.
+ */
+async function endedWithInfra(actor: ContainerActor, parts: EngineParts, fact: ExitFact): Promise<boolean> {
+  const { spec, sandbox, state } = actor;
+  const run = currentRun(state);
+  if (spec.pid !== 'sandbox' || fact.signal !== SIGKILL || run?.stop !== undefined) return false;
+  const end = parts.clock.now() + INFRA_END_MS;
+  while (parts.pods.isInfraAlive(sandbox) === true && parts.clock.now() < end) await parts.clock.sleep(INFRA_LOOK_MS);
+  return parts.pods.isInfraAlive(sandbox) === false;
 }
 
 /** A program that fails within its first moments may never have begun; then the runtime's last words tell why. */
@@ -95,7 +113,7 @@ function tellExit(
   actor: ContainerActor,
   parts: EngineParts,
   run: RunRef,
-  fact: ExitFact,
+  fact: SandboxedExit,
   message: string | undefined,
 ): ExitRecord | undefined {
   const { state } = actor;
@@ -112,6 +130,7 @@ function tellExit(
     ...(fired === undefined ? [] : [fired.event]),
     ...(oomKills > 0 && !exit.isOom ? [oom] : []),
   ]);
+  if (actor.spec.role === 'infra' && exit.cause !== 'sandbox') parts.pods.infraEnded(actor.sandbox);
   return exit;
 }
 
@@ -134,18 +153,23 @@ function tellLog(actor: ContainerActor, run: RunRef, log: 'complete' | 'cut'): v
   });
 }
 
+export interface SandboxedExit extends ExitFact {
+  /** It was killed because its sandbox's PID namespace ended. */
+  readonly isSandboxOver: boolean;
+}
+
 /** Puts together what was seen of the end and what was going on. Pure: tested as a table. */
 export function exitRecord(
   run: number,
   current: StartingRun | LiveRun,
-  fact: ExitFact,
+  fact: SandboxedExit,
   oomKills: number,
   isFencing: boolean,
 ): ExitRecord {
   const { stop } = current;
   const kill = 'kill' in current ? current.kill : undefined;
   const startedAt = 'startedAt' in current ? current.startedAt : current.releasedAt;
-  const isKilled = fact.signal === 9;
+  const isKilled = fact.signal === SIGKILL;
   const isOom = isKilled && oomKills > 0 && stop?.phase !== 'killing' && kill === undefined && !fact.isMonitorLost;
   const wasStopping = stop !== undefined && stop.phase !== 'sending';
   const cause: ExitCause = isOom
@@ -156,7 +180,9 @@ export function exitRecord(
         ? stop.cause
         : kill !== undefined && isKilled
           ? 'kill'
-          : 'self';
+          : fact.isSandboxOver
+            ? 'sandbox'
+            : 'self';
   const asker = cause === 'kill' ? kill : cause === stop?.cause ? stop : undefined;
   const signal = fact.signal === undefined ? undefined : signalName(fact.signal);
   return {

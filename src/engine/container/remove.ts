@@ -3,6 +3,7 @@ import type { DebtOrder } from '../debts.ts';
 import { runtimeOf } from '../parts.ts';
 import type { Step } from '../steps.ts';
 import type { ContainerActor } from './actor.ts';
+import { isOwnLog } from './create.ts';
 import type { CreateParts } from './create.ts';
 import type { Requester } from './spec.ts';
 import { describePhase, exitOf } from './state.ts';
@@ -20,7 +21,7 @@ const REMOVE_DEADLINE_MS = 60_000;
 
 /**
  * Removes a container and all that is its own. What cannot be removed now is a debt; the name is free all the same.
- * @throws BerthError WrongState when it lives and `isForced` is not set; Busy when it is being created or removed
+ * @throws BerthError WrongState when it lives and `isForced` is not set; Busy when it is being created
  */
 export async function removeContainer(
   actor: ContainerActor,
@@ -31,14 +32,16 @@ export async function removeContainer(
     const { requester, signal } = request;
     await stopContainer(actor, parts, { isKill: true, requester, reason: 'removal', ...(signal ? { signal } : {}) });
   }
-  await actor.mailbox.run(() => beginRemoval(actor, parts));
-  await finishRemoval(actor, parts);
+  const { removal } = await actor.mailbox.run(() => beginRemoval(actor, parts));
+  await removal;
 }
 
-function beginRemoval(actor: ContainerActor, parts: CreateParts): void {
+/** Whoever asks while it is being removed waits for that. An object and not the promise, which the mailbox would wait for. */
+function beginRemoval(actor: ContainerActor, parts: CreateParts): { readonly removal: Promise<void> } {
   const { state, spec } = actor;
   if (actor.isGone) throw new BerthError('NotFound', `Cannot remove container "${spec.name}": it was removed`);
-  if (state.phase === 'removing' || state.phase === 'creating') {
+  if (actor.removal !== undefined) return { removal: actor.removal };
+  if (state.phase === 'creating') {
     throw new BerthError('Busy', `Cannot remove container "${spec.name}": it is ${state.phase}`);
   }
   if (state.phase !== 'created' && state.phase !== 'exited') {
@@ -50,6 +53,10 @@ function beginRemoval(actor: ContainerActor, parts: CreateParts): void {
   }
   const deadline = { bootId: parts.clock.bootId, at: parts.clock.now() + REMOVE_DEADLINE_MS };
   actor.commit('remove.save', { state: { phase: 'removing', exit: exitOf(state), deadline } });
+  const removal = finishRemoval(actor, parts);
+  removal.catch(() => undefined); // told to whoever waits
+  actor.removal = removal;
+  return { removal };
 }
 
 /** From `removing` on there is no way back. Recovery comes here too. */
@@ -62,12 +69,14 @@ export async function finishRemoval(actor: ContainerActor, parts: CreateParts): 
     kind: 'snapshot',
     what: `snapshot of ${spec.name}`,
   });
-  await orDebt(actor, parts, 'remove.log', () => runtimeOf(parts, spec).removeLog(spec.logPath), {
-    ...owner,
-    kind: 'log',
-    what: spec.logPath,
-    path: spec.logPath,
-  });
+  if (isOwnLog(spec.logPath, parts)) {
+    await orDebt(actor, parts, 'remove.log', () => runtimeOf(parts, spec).removeLog(spec.logPath), {
+      ...owner,
+      kind: 'log',
+      what: spec.logPath,
+      path: spec.logPath,
+    });
+  }
   await actor.mailbox.run(() => {
     if (actor.sandbox.spec.owner === spec.id) {
       actor.sandbox.commitRemoval();

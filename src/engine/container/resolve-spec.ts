@@ -1,6 +1,8 @@
 import { BerthError } from '../../base/errors.ts';
 import { parseSignal } from '../../base/signals.ts';
 import type { Image, Resolved } from '../ports.ts';
+import { isHostname, isName } from '../names.ts';
+import type { SandboxSpec } from '../sandbox/state.ts';
 import type { EngineSettings } from '../settings.ts';
 import type { ContainerRequest, ContainerSpec, MountRequest, Resources } from './spec.ts';
 
@@ -12,22 +14,25 @@ export interface SpecDraft {
   readonly request: ContainerRequest;
   readonly image: Image;
   readonly settings: EngineSettings;
+  readonly handler: string;
+  /** The pod that it goes into. */
+  readonly sandbox: SandboxSpec | undefined;
 }
 
-const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/;
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const SHM_BYTES = 64 << 20;
 const LARGEST_OOM_SCORE_ADJ = 1_000;
 /** As with other engines: with less a runtime cannot even make the container. */
 const LEAST_MEMORY_BYTES = 6 << 20;
+/** The kernel keeps the last one for "none". */
+const LARGEST_ID = 2 ** 32 - 1;
 const CPU_LIST = /^\d+(-\d+)?(,\d+(-\d+)?)*$/;
-/** @see hostname(7) */
-const HOSTNAME = /^[a-zA-Z0-9]([a-zA-Z0-9.-]{0,61}[a-zA-Z0-9])?$/;
+
 const RUNTIMES_OWN = /^run\.oci\./;
 
 /** @throws BerthError InvalidArgument naming the first field that can never work */
 export function checkRequest(request: ContainerRequest): void {
-  if (request.name !== undefined && !NAME.test(request.name)) {
+  if (request.name !== undefined && !isName(request.name)) {
     refuse('name', `"${request.name}"`, 'letters, digits, "_", "." and "-", starting with a letter or a digit');
   }
   for (const [index, entry] of (request.env ?? []).entries()) {
@@ -42,6 +47,8 @@ export function checkRequest(request: ContainerRequest): void {
   }
   checkResources(request.resources ?? {});
   checkSandbox(request);
+  checkPid(request);
+  checkGroups(request);
   if (request.shmSizeBytes === 0) refuse('shmSizeBytes', '0', 'at least 1');
   for (const [index, mount] of (request.mounts ?? []).entries()) checkMount(mount, `mounts[${index}]`);
   const score = request.oomScoreAdj ?? 0;
@@ -64,7 +71,14 @@ function checkMount(mount: MountRequest, field: string): void {
   if (mount.kind === 'tmpfs' && mount.sizeBytes === 0) refuse(`${field}.sizeBytes`, '0', 'at least 1');
 }
 
-function checkResources({ memoryBytes, memorySwapBytes = -1, cpusetCpus }: Resources): void {
+function checkGroups({ supplementalGroups }: ContainerRequest): void {
+  for (const gid of supplementalGroups?.gids ?? []) {
+    if (Number.isInteger(gid) && gid >= 0 && gid < LARGEST_ID) continue;
+    refuse('supplementalGroups.gids', String(gid), `a number from 0 to ${LARGEST_ID - 1}`);
+  }
+}
+
+function checkResources({ memoryBytes, memorySwapBytes = -1, cpusetCpus, cpusetMems, ...cpu }: Resources): void {
   if (memoryBytes !== undefined && memoryBytes < LEAST_MEMORY_BYTES) {
     refuse('resources.memoryBytes', String(memoryBytes), `at least ${LEAST_MEMORY_BYTES}, or nothing starts in it`);
   }
@@ -75,14 +89,27 @@ function checkResources({ memoryBytes, memorySwapBytes = -1, cpusetCpus }: Resou
   if (cpusetCpus !== undefined && !CPU_LIST.test(cpusetCpus)) {
     refuse('resources.cpusetCpus', `"${cpusetCpus}"`, 'a list like 0-1,3');
   }
+  if (cpusetMems !== undefined && !CPU_LIST.test(cpusetMems)) {
+    refuse('resources.cpusetMems', `"${cpusetMems}"`, 'a list like 0-1,3');
+  }
+  if (cpu.cpus !== undefined && (cpu.cpuQuotaUs ?? cpu.cpuPeriodUs) !== undefined) {
+    refuse('resources.cpus', 'beside a quota or a period', 'left out then: it stands for both');
+  }
+}
+
+/** What is shared needs somebody to share it with. */
+function checkPid({ pid = 'container', sandbox }: ContainerRequest): void {
+  const isInPod = sandbox !== undefined && 'id' in sandbox;
+  if (isInPod || pid === 'container' || pid === 'host') return;
+  refuse('pid', "another container's", '"container" or "host" outside of a pod');
 }
 
 function checkSandbox({ sandbox }: ContainerRequest): void {
-  const hostname = sandbox?.hostname;
-  if (hostname === undefined) return;
-  if (sandbox?.network === 'host')
+  if (sandbox === undefined || 'id' in sandbox || sandbox.hostname === undefined) return;
+  const { hostname, network } = sandbox;
+  if (network === 'host')
     refuse('sandbox.hostname', `"${hostname}"`, "left out: the host's network has the host's name");
-  if (!HOSTNAME.test(hostname)) refuse('sandbox.hostname', `"${hostname}"`, 'at most 63 letters, digits, "-" and "."');
+  if (!isHostname(hostname)) refuse('sandbox.hostname', `"${hostname}"`, 'at most 63 letters, digits, "-" and "."');
 }
 
 function refuse(field: string, found: string, wanted: string): never {
@@ -96,12 +123,13 @@ function refuse(field: string, found: string, wanted: string): never {
  * @throws BerthError InvalidArgument when neither of them says what to run, or the image's stop signal is unknown
  */
 export function resolveSpec(draft: SpecDraft, resolved: Resolved): ContainerSpec {
-  const { id, name, request, image, settings } = draft;
+  const { id, name, request, image, settings, handler, sandbox } = draft;
   return {
     id,
     name,
     sandboxId: draft.sandboxId,
-    handler: request.handler ?? settings.defaultHandler,
+    role: 'workload',
+    handler,
     image: { name: request.image, id: image.id },
     process: {
       args: resolveArgs(request, image),
@@ -111,6 +139,7 @@ export function resolveSpec(draft: SpecDraft, resolved: Resolved): ContainerSpec
       user: resolved.user,
       hasTerminal: request.hasTerminal ?? false,
       hasStdin: request.hasStdin ?? false,
+      isStdinOnce: request.isStdinOnce ?? false,
     },
     pid: request.pid ?? 'container',
     mounts: resolved.mounts,
@@ -124,9 +153,18 @@ export function resolveSpec(draft: SpecDraft, resolved: Resolved): ContainerSpec
     stopSignal: parseSignal(request.stopSignal ?? image.config.stopSignal ?? 'SIGTERM', 'stopSignal'),
     stopGraceMs: request.stopGraceMs ?? settings.stopGraceMs,
     restart: request.restart ?? { when: 'no' },
-    logPath: `${settings.logFolder}/${id}/container.log`,
+    logPath: logPathOf(draft),
+    cgroupPath: `${sandbox?.cgroupParent ?? settings.cgroupParent}/${id}`,
     apiData: request.apiData,
   };
+}
+
+function logPathOf({ id, request: { logPath }, sandbox, settings }: SpecDraft): string {
+  if (logPath === undefined || logPath === '') return `${settings.logFolder}/${id}/container.log`;
+  if (logPath.startsWith('/')) return logPath;
+  if (sandbox?.logFolder === undefined) refuse('logPath', `"${logPath}"`, 'absolute: its sandbox has no log folder');
+  if (logPath.split('/').includes('..')) refuse('logPath', `"${logPath}"`, 'a path without ".."');
+  return `${sandbox.logFolder.replace(/\/+$/, '')}/${logPath}`;
 }
 
 export function userNameOf(request: ContainerRequest, image: Image): string {

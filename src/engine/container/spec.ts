@@ -1,4 +1,5 @@
 import type { SignalName } from '../../base/signals.ts';
+import type { SandboxNetwork } from '../sandbox/state.ts';
 
 /** Who asks, for the timeline and the exit record: `cli (uid 0, pid 4711)`, `recovery`. */
 export type Requester = string;
@@ -17,8 +18,11 @@ export interface ContainerRequest {
   readonly cwd?: string;
   /** `user`, `user:group`, `uid`, `uid:gid`; names are looked up in the image. */
   readonly user?: string;
+  readonly supplementalGroups?: SupplementalGroups;
   readonly hasTerminal?: boolean;
   readonly hasStdin?: boolean;
+  /** Its input ends with the first client that was attached to it. */
+  readonly isStdinOnce?: boolean;
   readonly mounts?: readonly MountRequest[];
   readonly resources?: Resources;
   readonly security?: SecurityRequest;
@@ -26,8 +30,8 @@ export interface ContainerRequest {
   readonly oomScoreAdj?: number;
   readonly shmSizeBytes?: number;
   readonly pid?: PidNamespace;
-  /** Where the container lives. Left out: a private sandbox is made, and removed with the container. */
-  readonly sandbox?: PrivateSandboxRequest;
+  /** Where the container lives. Without an id a private sandbox is made, and removed with the container. */
+  readonly sandbox?: PrivateSandboxRequest | { readonly id: string };
   readonly labels?: Readonly<Record<string, string>>;
   readonly annotations?: Readonly<Record<string, string>>;
   /** In any spelling; left out: the image's, else SIGTERM. */
@@ -35,22 +39,28 @@ export interface ContainerRequest {
   /** ms; left out: the setting. */
   readonly stopGraceMs?: number;
   readonly restart?: RestartPolicy;
-  /** Which runtime runs it; left out: the default one. */
+  /** Which runtime runs it; left out: the sandbox's, else the default one. */
   readonly handler?: string;
+  /** Absolute, or below the sandbox's log folder; left out: the engine's own. Only the engine's own goes with it. */
+  readonly logPath?: string;
   /** What the door must echo and the engine does not use. */
   readonly apiData?: unknown;
 }
 
 interface PrivateSandboxRequest {
-  readonly network?: SandboxNetwork;
+  readonly network?: Exclude<SandboxNetwork, 'cni'>;
   readonly hostname?: string;
 }
 
-/** `none`: an own namespace with only the loopback device; `host`: the host's. */
-export type SandboxNetwork = 'none' | 'host';
+/** `container`: its own; `sandbox`: one that the sandbox's containers share; `host`: the host's; `target`: another's. */
+export type PidNamespace = 'container' | 'sandbox' | 'host' | { readonly target: string };
 
-/** `container`: its own; `host`: the host's. */
-type PidNamespace = 'container' | 'host';
+/** Groups beside the user's own. */
+export interface SupplementalGroups {
+  readonly gids: readonly number[];
+  /** Only these, and not those that the image's /etc/group has the user in. */
+  readonly isStrict?: boolean;
+}
 
 export type MountRequest =
   | {
@@ -58,6 +68,10 @@ export type MountRequest =
       readonly source: string;
       readonly target: string;
       readonly isReadonly?: boolean;
+      /** What is mounted below it can be written although it is read-only itself. */
+      readonly isWritableBelow?: boolean;
+      /** A folder is made where there is nothing. */
+      readonly makesSource?: boolean;
       readonly propagation?: 'private' | 'rprivate' | 'slave' | 'rslave' | 'shared' | 'rshared';
     }
   | { readonly kind: 'tmpfs'; readonly target: string; readonly sizeBytes?: number; readonly isReadonly?: boolean };
@@ -68,9 +82,17 @@ export interface Resources {
   readonly memorySwapBytes?: number;
   /** Processors' worth of time: 0.5 is half of one. */
   readonly cpus?: number;
+  /** Or the same in the kernel's words, in µs; a quota of -1 is none. */
+  readonly cpuQuotaUs?: number;
+  readonly cpuPeriodUs?: number;
   readonly cpuShares?: number;
   readonly cpusetCpus?: string;
+  readonly cpusetMems?: string;
   readonly pids?: number;
+  /** By page size as the kernel writes it (`2MB`), in bytes. */
+  readonly hugepageBytes?: Readonly<Record<string, number>>;
+  /** Files of cgroup v2 and what is written to them. */
+  readonly unified?: Readonly<Record<string, string>>;
 }
 
 export interface SecurityRequest {
@@ -80,7 +102,11 @@ export interface SecurityRequest {
   readonly dropCapabilities?: readonly string[];
   readonly isReadonlyRootfs?: boolean;
   readonly noNewPrivileges?: boolean;
-  readonly seccomp?: 'default' | 'unconfined';
+  /** Or the file of a profile, as the OCI runtime-spec has it under `linux.seccomp`. */
+  readonly seccomp?: 'default' | 'unconfined' | { readonly file: string };
+  /** Instead of the usual ones. */
+  readonly maskedPaths?: readonly string[];
+  readonly readonlyPaths?: readonly string[];
 }
 
 export interface Rlimit {
@@ -110,6 +136,8 @@ export interface ContainerSpec {
   readonly id: string;
   readonly name: string;
   readonly sandboxId: string;
+  /** `infra`: the engine's own, the first process of a PID namespace that the sandbox's containers share. */
+  readonly role: 'workload' | 'infra';
   readonly handler: string;
   readonly image: {
     /** As it was asked for. */
@@ -126,6 +154,8 @@ export interface ContainerSpec {
     readonly user: ProcessUser;
     readonly hasTerminal: boolean;
     readonly hasStdin: boolean;
+    /** Its input ends with the first client that was attached to it. */
+    readonly isStdinOnce: boolean;
   };
   readonly pid: PidNamespace;
   /** Bind sources are absolute, exist, and have no links in them. */
@@ -141,6 +171,8 @@ export interface ContainerSpec {
   readonly stopGraceMs: number;
   readonly restart: RestartPolicy;
   readonly logPath: string;
+  /** The cgroup of its own. */
+  readonly cgroupPath: string;
   readonly apiData: unknown;
 }
 

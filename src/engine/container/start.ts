@@ -5,7 +5,7 @@ import { detach, detached } from '../detach.ts';
 import type { EngineParts } from '../parts.ts';
 import { runtimeOf } from '../parts.ts';
 import type { RunPlan, RunRef, StartFailure } from '../ports.ts';
-import { readySandbox } from '../sandbox/start.ts';
+import { readySandbox } from '../sandbox/make.ts';
 import type { ContainerActor } from './actor.ts';
 import { cleanRun } from './clean.ts';
 import { commitExit, followRun } from './exit.ts';
@@ -142,11 +142,10 @@ async function makeRun(
     row: actor.row,
     sandbox: sandbox.row,
     pins: sandbox.pins,
-    hostname: sandbox.spec.hostname,
-    usesHostNetwork: sandbox.spec.network === 'host',
+    pidOf: await pidOf(actor, parts),
   };
   const { rootfs } = await actor.step('start.prepare', () => runtime.prepare(plan));
-  await actor.step('start.mount', () => parts.images.mount(actor.id, rootfs));
+  if (actor.spec.role === 'workload') await actor.step('start.mount', () => parts.images.mount(actor.id, rootfs));
   throwIfAborted(signal);
   const made = await actor.step('start.create', () => runtime.create(run, signal));
   if ('exitCode' in made) throw new StartRefused(actor.spec.name, made);
@@ -158,6 +157,14 @@ async function makeRun(
   });
   throwIfAborted(signal);
   return made;
+}
+
+/** Whose PID namespace it joins. */
+async function pidOf(actor: ContainerActor, parts: EngineParts): Promise<RunPlan['pidOf']> {
+  const { spec, sandbox } = actor;
+  if (spec.pid === 'container' || spec.pid === 'host') return undefined;
+  if (spec.pid === 'sandbox') return actor.step('start.infra', () => parts.pods.infraOf(sandbox));
+  return parts.pods.targetOf(sandbox, spec.pid.target);
 }
 
 /** Returns false when a stop came first: then the program never runs. */

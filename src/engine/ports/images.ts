@@ -11,7 +11,12 @@ export interface ImageConfig {
 export interface Image {
   /** `sha256:<digest of the config>`. */
   readonly id: string;
+  /** `registry/repository:tag`, in full. */
   readonly names: readonly string[];
+  /** `registry/repository@sha256:…` of the manifest that it was pulled by, for each repository. */
+  readonly digests: readonly string[];
+  /** Nobody but a person removes it. */
+  readonly isPinned: boolean;
   readonly sizeBytes: number;
   /** Unix ms. */
   readonly createdAt: number | undefined;
@@ -36,11 +41,58 @@ export interface ImportRequest {
   readonly onProgress: (progress: ImportProgress) => void;
 }
 
+/** How somebody proves to a registry who they are. */
+export type RegistryAuth =
+  | { readonly kind: 'basic'; readonly username: string; readonly password: string }
+  /** An OAuth refresh token, for which the registry's token server gives access tokens. */
+  | { readonly kind: 'identity-token'; readonly token: string }
+  /** Sent as it is. */
+  | { readonly kind: 'registry-token'; readonly token: string };
+
+export interface PullProgress {
+  readonly step: 'resolving' | 'downloading' | 'unpacking' | 'done';
+  /** The digest of the layer that this is about. */
+  readonly layer?: string;
+  /** Bytes so far, of the layer or, when done, of the image. */
+  readonly bytes: number;
+  /** Of the layer, as the manifest says. */
+  readonly totalBytes?: number;
+}
+
+export interface PullRequest {
+  /** As it was asked for: `busybox`, `registry.k8s.io/pause:3.9`, `name@sha256:…`. */
+  readonly name: string;
+  readonly auth?: RegistryAuth;
+  /** Ends the wait; the pull ends with the last one who waits for it, and leaves nothing then. */
+  readonly signal: AbortSignal;
+  readonly onProgress: (progress: PullProgress) => void;
+}
+
+/** The file system that images are kept on. */
+export interface ImageStorage {
+  readonly path: string;
+  readonly usedBytes: number;
+  readonly usedInodes: number;
+}
+
 export interface Images {
   list(): readonly Image[];
   /** @throws BerthError NotFound, or InvalidArgument when a prefix fits several */
   find(name: string): Image;
   import(request: ImportRequest): Promise<readonly Image[]>;
+  /**
+   * Gets an image from its registry, or from a mirror of that. Two pulls of one image, and of one layer, are one.
+   * @returns the image, with what was asked for as its first name or digest
+   * @throws BerthError NotFound, PermissionDenied, Unavailable, ResourceExhausted (the disk, or "too many requests"),
+   *   Unsupported (nothing for this host), DeadlineExceeded (it stands still), InvalidArgument (what came is not what
+   *   its digest says)
+   */
+  pull(request: PullRequest): Promise<Image>;
+  /** Removes the image with all its names. One that a container was made from keeps its layers until that is gone. */
+  removeAll(id: string): Promise<void>;
+  /** Removes what no container uses and nobody pulls, imports or has pinned. Returns what was removed. */
+  prune(): Promise<readonly Image[]>;
+  storage(): Promise<ImageStorage>;
   /** Removes the name; the image itself goes with its last name. */
   remove(name: string): Promise<void>;
 

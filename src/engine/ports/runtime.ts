@@ -1,5 +1,5 @@
 import type { ProcessIdentity } from '../../base/process-identity.ts';
-import type { MountRequest, ProcessUser, Rlimit, SecurityRequest } from '../container/spec.ts';
+import type { MountRequest, ProcessUser, Rlimit, SecurityRequest, SupplementalGroups } from '../container/spec.ts';
 import type { ContainerRow, RunProcesses } from '../container/state.ts';
 import type { DebtKind } from '../rows.ts';
 import type { NamespacePins, SandboxRow } from '../sandbox/state.ts';
@@ -17,8 +17,8 @@ export interface RunPlan {
   readonly row: ContainerRow;
   readonly sandbox: SandboxRow;
   readonly pins: NamespacePins;
-  readonly hostname: string;
-  readonly usesHostNetwork: boolean;
+  /** The process whose PID namespace it joins, when that is neither its own nor the host's. */
+  readonly pidOf: ProcessIdentity | undefined;
 }
 
 /** A start that the program or the request is to blame for. Docker's codes: 127 not found, 126 not executable. */
@@ -155,6 +155,24 @@ export interface LogLine {
   readonly isPartial: boolean;
 }
 
+/** What a run has used, from its cgroup. What the kernel does not tell is undefined. */
+export interface RunUsage {
+  /** Unix ms. */
+  readonly at: number;
+  /** ns of processor time since it began. */
+  readonly cpuNs?: number;
+  /** Without what the kernel would give up at once: usage less inactive file pages. */
+  readonly workingSetBytes?: number;
+  readonly usageBytes?: number;
+  readonly rssBytes?: number;
+  /** Undefined: no limit. */
+  readonly limitBytes?: number;
+  readonly pageFaults?: number;
+  readonly majorPageFaults?: number;
+  readonly swapBytes?: number;
+  readonly processes?: number;
+}
+
 export interface LogQuery {
   /** Only the last lines of it. */
   readonly tail?: number;
@@ -173,6 +191,9 @@ export interface Runtime {
 
   /** Finds the user and the bind sources; all of it is refused here rather than at the start. */
   resolve(request: ResolveRequest): Promise<Resolved>;
+
+  /** Finds the program of infra containers. @throws BerthError Unavailable when the host has none */
+  findInit(): Promise<string>;
 
   /** Makes the run's folder: the row for recovery first, then the bundle. Returns where its root must be mounted. */
   prepare(plan: RunPlan): Promise<{ readonly rootfs: string }>;
@@ -229,6 +250,12 @@ export interface Runtime {
   explainEarlyEnd(logPath: string): Promise<string | undefined>;
   readLog(path: string, query: LogQuery): AsyncIterable<LogLine>;
   removeLog(path: string): Promise<void>;
+  /** Resolves when the new file is there, and what is printed from now on is in it. @throws BerthError NotFound, WrongState */
+  reopenLog(run: RunRef, path: string): Promise<void>;
+  /** Makes the log file, so that whoever looks finds it from the beginning. */
+  makeLog(path: string): Promise<void>;
+  /** What the run uses now; undefined when it has no cgroup any more. */
+  usage(run: RunRef): RunUsage | undefined;
 }
 
 export interface ResolveRequest {
@@ -236,6 +263,7 @@ export interface ResolveRequest {
   readonly rootfs: string;
   /** `user`, `user:group`, `uid:gid`; empty: root. */
   readonly userName: string;
+  readonly supplementalGroups: SupplementalGroups | undefined;
   readonly mounts: readonly MountRequest[];
   readonly security: SecurityRequest;
   readonly rlimits: readonly Rlimit[];

@@ -57,8 +57,9 @@ function adopt(parts: CreateParts, found: RunObservation, saved: NonNullable<Run
     state: adoptedState(parts, found, saved.row),
     runs: found.run.number,
   };
-  const sandbox = new SandboxActor(saved.sandbox, parts);
-  parts.journal.record({ containers: [row], sandboxes: [saved.sandbox] }, [
+  const known = parts.sandboxes.get(saved.sandbox.spec.id); // a pod's other containers may have brought it along
+  const sandbox = known ?? new SandboxActor(saved.sandbox, parts, 'saved');
+  parts.journal.record({ containers: [row], sandboxes: [sandbox.row] }, [
     { type: 'container.created', container: spec.id, sandbox: sandbox.id, body: { name, adopted: true } },
   ]);
   parts.sandboxes.add(sandbox);
@@ -86,6 +87,7 @@ export async function adoptRun(parts: CreateParts, run: RunRef): Promise<void> {
     adopt(parts, found, found.saved);
     const actor = parts.containers.find(run.containerId);
     await recoverContainer(actor, parts);
+    actor.sandbox.endRecovery();
     return;
   }
   throw new BerthError('WrongState', `Cannot adopt run of ${run.containerId}: nothing tells what it was made from`);
@@ -119,10 +121,11 @@ export async function removeUnowned(parts: CreateParts): Promise<void> {
     sandbox.commitRemoval();
     parts.sandboxes.remove(sandbox.id, sandbox.spec.name);
   }
+  const owed = new Set(parts.debts.list().flatMap(({ kind, sandbox }) => (kind === 'network' ? [sandbox] : [])));
   for (const id of await parts.namespaces.find()) {
-    if (parts.sandboxes.get(id) !== undefined) continue;
-    const pins = parts.namespaces.plan(id, ['net', 'ipc', 'uts']);
-    await orDebt(parts, () => parts.namespaces.remove(pins), { kind: 'namespaces', what: `namespaces of ${id}`, pins });
+    if (parts.sandboxes.get(id) !== undefined || owed.has(id)) continue; // a network is left while its namespace is there
+    const debt = { kind: 'namespaces' as const, what: `namespaces of ${id}`, sandbox: id };
+    await orDebt(parts, () => parts.namespaces.removeUnowned(id), debt);
   }
   for (const id of await parts.images.findSnapshots()) {
     if (parts.containers.get(id) !== undefined) continue;

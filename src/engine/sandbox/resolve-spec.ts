@@ -1,0 +1,84 @@
+import { BerthError } from '../../base/errors.ts';
+import { shortId } from '../../base/ids.ts';
+import { isHostname, isName } from '../names.ts';
+import type { EngineSettings } from '../settings.ts';
+import type { PortMapping, SandboxRequest, SandboxSpec } from './state.ts';
+
+const LARGEST_PORT = 65_535;
+/** The kernel's names are words and numbers between dots; a slash would be another file. */
+const SYSCTL = /^[a-z0-9_]+(\.[a-zA-Z0-9_-]+)+$/;
+const CGROUP = /^\/[^\0]*$/;
+
+/**
+ * Puts request and settings together.
+ * @throws BerthError InvalidArgument naming the first field that can never work
+ */
+export function resolveSandboxSpec(id: string, request: SandboxRequest, settings: EngineSettings): SandboxSpec {
+  checkSandboxRequest(request);
+  const { name, network, pod, dns, cgroupParent, logFolder } = request;
+  return {
+    id,
+    name,
+    network,
+    ipc: request.ipc ?? 'sandbox',
+    hostname: request.hostname ?? shortId(id),
+    ...(pod === undefined ? {} : { pod }),
+    ...(dns === undefined ? {} : { dns }),
+    ports: request.ports ?? [],
+    sysctls: request.sysctls ?? {},
+    ...(cgroupParent === undefined ? {} : { cgroupParent }),
+    ...(logFolder === undefined ? {} : { logFolder }),
+    handler: request.handler ?? settings.defaultHandler,
+    labels: request.labels ?? {},
+    annotations: request.annotations ?? {},
+    apiData: request.apiData,
+  };
+}
+
+function checkSandboxRequest(request: SandboxRequest): void {
+  const { name, network, hostname, cgroupParent, logFolder } = request;
+  if (!isName(name))
+    refuse('name', `"${name}"`, 'letters, digits, "_", "." and "-", starting with a letter or a digit');
+  if (hostname !== undefined && !isHostname(hostname)) {
+    refuse('hostname', `"${hostname}"`, 'at most 63 letters, digits, "-" and "."');
+  }
+  if (cgroupParent !== undefined && (!CGROUP.test(cgroupParent) || cgroupParent.split('/').includes('..'))) {
+    refuse('cgroupParent', `"${cgroupParent}"`, 'an absolute path of a cgroup without ".."');
+  }
+  if (logFolder !== undefined && !/^\/[^\0]*$/.test(logFolder)) {
+    refuse('logFolder', `"${logFolder}"`, 'an absolute path');
+  }
+  for (const [index, port] of (request.ports ?? []).entries()) checkPort(port, `ports[${index}]`);
+  if (network === 'host' && (request.ports ?? []).some(({ hostPort, containerPort }) => hostPort !== containerPort)) {
+    refuse('ports', 'different on the host', "left out or the same: the sandbox is in the host's network");
+  }
+  for (const key of Object.keys(request.sysctls ?? {})) checkSysctl(key, request);
+  for (const server of request.dns?.servers ?? []) {
+    if (!/^[0-9a-fA-F.:%\w]+$/.test(server)) refuse('dns.servers', `"${server}"`, 'IP addresses');
+  }
+}
+
+function checkPort({ containerPort, hostPort }: PortMapping, field: string): void {
+  for (const [name, port] of Object.entries({ containerPort, hostPort })) {
+    if (Number.isInteger(port) && port >= 1 && port <= LARGEST_PORT) continue;
+    refuse(`${field}.${name}`, String(port), `a port from 1 to ${LARGEST_PORT}`);
+  }
+}
+
+/** One of a namespace that is the host's would be set for the whole host. */
+function checkSysctl(key: string, { network, ipc }: SandboxRequest): void {
+  const field = `sysctls["${key}"]`;
+  if (!SYSCTL.test(key)) refuse(field, 'no name of a kernel setting', 'like "net.ipv4.ip_forward"');
+  if (key.startsWith('net.') && network === 'host') {
+    refuse(field, 'set', "left out: the sandbox is in the host's network");
+  }
+  const isOfIpc = /^(kernel\.(shm|msg|sem)|fs\.mqueue\.)/.test(key);
+  if (isOfIpc && ipc === 'host') refuse(field, 'set', "left out: the sandbox is in the host's IPC namespace");
+  if (!key.startsWith('net.') && !isOfIpc) {
+    refuse(field, 'set', 'one that belongs to a namespace: net.*, kernel.shm*, kernel.msg*, kernel.sem, fs.mqueue.*');
+  }
+}
+
+function refuse(field: string, found: string, wanted: string): never {
+  throw new BerthError('InvalidArgument', `Cannot create sandbox: ${field} is ${found}, must be ${wanted}`, { field });
+}
