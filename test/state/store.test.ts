@@ -199,7 +199,10 @@ test('a database of a newer daemon is refused, with both versions, and left as i
   database.exec('PRAGMA user_version = 99');
   database.close();
 
-  assert.throws(() => openStore(place.options), { code: 'Unsupported', message: new RegExp(`version 99.*up to ${MIGRATIONS.length}`) });
+  assert.throws(() => openStore(place.options), {
+    code: 'Unsupported',
+    message: new RegExp(`version 99.*up to ${MIGRATIONS.length}`),
+  });
   assert.deepEqual(
     readdirSync(place.folder).filter((name) => name.includes('unreadable')),
     [],
