@@ -35,6 +35,7 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
   {
     title: 'Looking',
     commands: [
+      entry('pods', 'list the pods of kubelets', async () => (await import('./commands/pods.ts')).pods),
       entry('ps', 'list containers', async () => (await import('./commands/ps.ts')).ps),
       entry(
         'inspect',

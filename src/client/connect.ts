@@ -5,6 +5,8 @@ import type { Daemon } from './daemon.ts';
 import type { Door } from './exchange.ts';
 import { imagesOf } from './images.ts';
 import type { Images } from './images.ts';
+import { sandboxesOf } from './sandboxes.ts';
+import type { Sandboxes } from './sandboxes.ts';
 
 const USUAL_SOCKET = '/run/berth/berth.sock';
 
@@ -20,11 +22,18 @@ export interface Client extends Daemon {
   readonly socket: string;
   readonly containers: Containers;
   readonly images: Images;
+  readonly sandboxes: Sandboxes;
 }
 
 /** Reaches nobody yet: each call opens a connection of its own, so a daemon may come and go between two of them. */
 export function connect(options: ConnectOptions = {}): Client {
   const socket = options.socket ?? process.env['BERTH_SOCKET'] ?? USUAL_SOCKET;
   const door: Door = { socket, name: options.name ?? 'node' };
-  return { socket, ...daemonOf(door), containers: containersOf(door), images: imagesOf(door) };
+  return {
+    socket,
+    ...daemonOf(door),
+    containers: containersOf(door),
+    images: imagesOf(door),
+    sandboxes: sandboxesOf(door),
+  };
 }

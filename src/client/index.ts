@@ -4,6 +4,7 @@ export type { Containers, LogOptions, Waiting } from './containers.ts';
 export type { EventOptions } from './daemon.ts';
 export type { ExecEvent, ExecSession } from './exec.ts';
 export type { LoadOptions } from './images.ts';
+export type { Sandboxes } from './sandboxes.ts';
 export type {
   ContainerAnswer,
   CreateBody,
@@ -16,6 +17,7 @@ export type {
   ImportLine,
   InspectAnswer,
   LogRecord,
+  SandboxAnswer,
   StopAnswer,
   StopBody,
   VersionAnswer,

@@ -1,5 +1,6 @@
 import { untilAborted } from '../base/abort.ts';
 import type { CreateParts } from './container/create.ts';
+import type { Explanation } from './container/why.ts';
 import type { SandboxActor } from './sandbox/actor.ts';
 import { isPrivate } from './sandbox/actor.ts';
 import { createSandbox } from './sandbox/create.ts';
@@ -8,6 +9,7 @@ import { removeSandbox } from './sandbox/remove.ts';
 import type { SandboxRequest, SandboxRow } from './sandbox/state.ts';
 import { stopSandbox } from './sandbox/stop.ts';
 import type { StopSandboxRequest } from './sandbox/stop.ts';
+import { explainSandbox } from './sandbox/why.ts';
 
 /** A sandbox as doors see it: a snapshot that does not change any more. */
 export interface SandboxView {
@@ -49,6 +51,10 @@ export class Sandboxes {
 
   async remove(wanted: string, request: StopSandboxRequest): Promise<void> {
     await removeSandbox(await this.#ready(wanted, request.signal), this.#parts, request);
+  }
+
+  why(wanted: string): Explanation {
+    return explainSandbox(this.#parts.sandboxes.find(wanted), this.#parts);
   }
 
   async #ready(wanted: string, signal: AbortSignal | undefined): Promise<SandboxActor> {

@@ -9,6 +9,7 @@ import * as doctor from './handlers/doctor.ts';
 import { events } from './handlers/events.ts';
 import { execInContainer } from './handlers/exec.ts';
 import * as images from './handlers/images.ts';
+import * as sandboxes from './handlers/sandboxes.ts';
 import { errorBody } from './lines.ts';
 import { matchRoute } from './routes.ts';
 import type { Call, Route } from './routes.ts';
@@ -57,6 +58,10 @@ function routesOf({ version }: ApiParts): readonly Route[] {
     { method: 'GET', path: '/v1/containers/:id/logs', handler: containers.containerLogs },
     { method: 'GET', path: '/v1/containers/:id/why', handler: containers.explainContainer },
     { method: 'GET', path: '/v1/containers/:id/history', handler: containers.containerHistory },
+    { method: 'GET', path: '/v1/sandboxes', handler: sandboxes.listSandboxes },
+    { method: 'DELETE', path: '/v1/sandboxes/:id', handler: sandboxes.removeSandbox },
+    { method: 'POST', path: '/v1/sandboxes/:id/stop', handler: sandboxes.stopSandbox },
+    { method: 'GET', path: '/v1/sandboxes/:id/why', handler: sandboxes.explainSandbox },
     { method: 'GET', path: '/v1/events', handler: events },
     { method: 'GET', path: '/v1/images', handler: images.listImages },
     { method: 'POST', path: '/v1/images', handler: images.importImages },

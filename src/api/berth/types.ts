@@ -60,6 +60,23 @@ export interface InspectAnswer extends ContainerAnswer {
   readonly row: ContainerRow;
 }
 
+/** A pod's sandbox, as `GET /v1/sandboxes` lists them. */
+export interface SandboxAnswer {
+  readonly id: string;
+  readonly name: string;
+  /** `ready`, `stopping`, `stopped`. */
+  readonly phase: string;
+  readonly network: string;
+  /** IP addresses, the primary one first. */
+  readonly addresses: readonly string[];
+  /** Unix ms. */
+  readonly createdAt: number;
+  readonly pod?: { readonly name: string; readonly namespace: string; readonly uid: string; readonly attempt: number };
+  /** Names of the containers in it. */
+  readonly containers: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+}
+
 /** `POST /v1/containers/ID/stop` */
 export interface StopBody {
   /** ms until SIGKILL; `"never"`: none; left out: the container's own. */

@@ -26,6 +26,7 @@ const WORDS: Readonly<Record<EventLine['type'], Words>> = {
   'exec.started': ({ body }) => `command started: ${list(body['args'], ' ')}`,
   'exec.ended': (event) => `command ended with code ${numberIn(event, 'code') ?? 'unknown'}${timedOut(event)}`,
   'sandbox.ready': (event) => `sandbox ready, network ${textIn(event, 'network') ?? 'unknown'}`,
+  'sandbox.stopping': (event) => `sandbox is being stopped${by(event)}`,
   'sandbox.stopped': () => 'sandbox stopped',
   'sandbox.removed': () => 'sandbox removed',
   'debt.made': (event) => `not cleaned yet: ${debt(event)}: ${textIn(event, 'error') ?? 'reason unknown'}`,

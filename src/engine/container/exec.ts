@@ -69,6 +69,12 @@ export async function execInContainer(
       `Cannot run a command in container "${spec.name}": it is ${phase}, must be running`,
     );
   }
+  if (actor.sandbox.state.phase === 'stopping') {
+    throw new BerthError(
+      'WrongState',
+      `Cannot run a command in container "${spec.name}": its sandbox is being stopped`,
+    );
+  }
   const { number } = state.run;
   const plan = await planOf(actor, parts, request);
   const row: ExecRow = {

@@ -38,8 +38,14 @@ interface Finding {
 
 /** What people are told of a step that takes long. */
 const STEP_WORDS: Partial<Record<Step, string>> = {
+  'sandbox.namespaces': 'its namespaces to be made',
+  'sandbox.attach': 'its network to be attached',
+  'sandbox.files': 'its files to be written',
+  'sandbox.detach': 'its network to be detached',
+  'sandbox.unpin': 'its namespaces to be removed',
   'create.snapshot': 'its snapshot to be made',
   'start.namespaces': 'its namespaces to be made',
+  'start.infra': 'the container to start whose PID namespace it shares',
   'start.prepare': 'its bundle to be written',
   'start.mount': 'its root to be mounted',
   'start.create': 'the runtime to make the container',

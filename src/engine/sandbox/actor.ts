@@ -2,6 +2,7 @@ import { Mailbox } from '../../base/mailbox.ts';
 import type { NewEvent } from '../journal.ts';
 import type { EngineParts } from '../parts.ts';
 import { StepRunner } from '../step-runner.ts';
+import type { Progress } from '../step-runner.ts';
 import type { Step } from '../steps.ts';
 import type { NamespacePins, SandboxRow, SandboxSpec, SandboxState } from './state.ts';
 
@@ -66,6 +67,11 @@ export class SandboxActor {
 
   endRecovery(): void {
     this.#recovery?.resolve();
+  }
+
+  /** The oldest step that has not ended. */
+  get progress(): Progress | undefined {
+    return this.#steps.progress;
   }
 
   step<T>(step: Step, work: () => T | Promise<T>): Promise<T> {
