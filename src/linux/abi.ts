@@ -13,6 +13,7 @@ const writeFd = libc.func('long write(int fd, const void *data, unsigned long si
 const readFd = libc.func('long read(int fd, _Out_ void *data, unsigned long size)');
 const pollFds = libc.func('int poll(_Inout_ void *fds, unsigned long count, int timeout)');
 const eventFd = libc.func('int eventfd(unsigned int value, int flags)');
+const pipe2Call = libc.func('int pipe2(_Out_ int *ends, int flags)');
 const flockFd = libc.func('int flock(int fd, int operation)');
 const ioctlBuffer = libc.func('int ioctl(int fd, unsigned long request, _Inout_ void *data)');
 const prctlCall = libc.func(
@@ -68,9 +69,11 @@ export const MS = {
   BIND: 4096,
   REC: 16384,
   PRIVATE: 1 << 18,
+  SHARED: 1 << 20,
 } as const;
 
-export const MNT_DETACH = 2;
+/** `umount2(2)` flags. @see linux/fs.h */
+export const UMOUNT = { DETACH: 2, NOFOLLOW: 8 } as const;
 
 const CLOCK_BOOTTIME = 7;
 const LOCK_EX = 2;
@@ -133,6 +136,13 @@ export function poll(fds: Buffer, count: number, timeoutMs: number): number {
 
 export function eventfd(): number {
   return checked(eventFd(0, EFD_CLOEXEC | EFD_NONBLOCK), 'eventfd');
+}
+
+/** A pipe's end to read from and its end to write to. */
+export function pipe(): { readonly readEnd: number; readonly writeEnd: number } {
+  const ends: [number, number] = [-1, -1];
+  checked(pipe2Call(ends, O.CLOEXEC), 'pipe2');
+  return { readEnd: ends[0], writeEnd: ends[1] };
 }
 
 /** Returns false when somebody else holds the lock. */

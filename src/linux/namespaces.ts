@@ -1,13 +1,35 @@
 import { Worker } from 'node:worker_threads';
 import { BerthError } from '../base/errors.ts';
 
+/** Where each kind is pinned: a file, or for `shm` a folder, that is made in a folder that exists. */
+export interface PinPaths {
+  readonly net?: string;
+  readonly ipc?: string;
+  readonly uts?: string;
+  /** A tmpfs. */
+  readonly shm?: string;
+}
+
+/** A parameter of the kernel that is set inside the new namespaces. */
+export interface Sysctl {
+  /** With dots, for messages. */
+  readonly name: string;
+  /** Below /proc/sys. */
+  readonly file: string;
+  readonly value: string;
+}
+
+export interface PinOrder {
+  readonly paths: PinPaths;
+  readonly hostname?: string;
+  readonly sysctls?: readonly Sysctl[];
+  readonly shmSizeBytes?: number;
+  /** A folder that is made a shared mount point first, so that what is pinned in it shows in other mount namespaces. */
+  readonly sharedFolder?: string;
+}
+
 export type ThreadCall =
-  | {
-      readonly op: 'pin';
-      /** Where each new namespace is pinned: a file that is made, in a folder that exists. */
-      readonly paths: { readonly net?: string; readonly ipc?: string; readonly uts?: string };
-      readonly hostname?: string;
-    }
+  | ({ readonly op: 'pin' } & PinOrder)
   | { readonly op: 'unpin'; readonly path: string }
   | {
       readonly op: 'mount';
@@ -30,7 +52,11 @@ export interface ThreadRequest {
 export interface ThreadAnswer {
   readonly id: number;
   readonly value?: boolean;
-  readonly error?: { readonly message: string; readonly code: string | undefined };
+  readonly error?: {
+    readonly message: string;
+    readonly code: string | undefined;
+    readonly sysctl: string | undefined;
+  };
 }
 
 interface Pending {
@@ -42,18 +68,22 @@ interface Pending {
 const CALL_DEADLINE_MS = 10_000;
 
 /** A failure of a call in the thread, with the system's error name. */
-class ThreadError extends Error {
+export class ThreadError extends Error {
   readonly code: string | undefined;
+  /** The name of the one that could not be set. */
+  readonly sysctl: string | undefined;
 
-  constructor(message: string, code: string | undefined) {
+  constructor({ message, code, sysctl }: NonNullable<ThreadAnswer['error']>) {
     super(message);
     this.code = code;
+    this.sysctl = sysctl;
   }
 }
 
 /**
  * Makes namespaces and mounts in a thread of its own: 0.6 ms instead of a process's 6. The thread starts with the first
- * call; one that does not answer is given up and replaced, so that it blocks nobody after it.
+ * call; one that does not answer is given up and replaced, so that it blocks nobody after it. So is one that could not
+ * get back into the host's namespaces.
  */
 export class NamespaceThread implements AsyncDisposable {
   #worker: Worker | undefined;
@@ -62,7 +92,7 @@ export class NamespaceThread implements AsyncDisposable {
 
   /**
    * Performs the call. Only a question has a meaningful answer.
-   * @throws Error with the system's error name in `code`; BerthError DeadlineExceeded after 10 s
+   * @throws ThreadError with the system's error name in `code`; BerthError DeadlineExceeded after 10 s
    */
   call(call: ThreadCall): Promise<boolean> {
     const worker = (this.#worker ??= this.#start());
@@ -96,7 +126,7 @@ export class NamespaceThread implements AsyncDisposable {
     clearTimeout(pending.timer);
     if (this.#pending.size === 0) worker.unref();
     if (error === undefined) pending.resolve(value);
-    else pending.reject(new ThreadError(error.message, error.code));
+    else pending.reject(new ThreadError(error));
   }
 
   #giveUp(worker: Worker, call: ThreadCall): void {

@@ -1,25 +1,9 @@
-import { closeSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
 import { errnoOf, messageOf } from '../base/errors.ts';
-import {
-  CLONE,
-  MNT_DETACH,
-  MS,
-  O,
-  chdir,
-  chroot,
-  close,
-  fchdir,
-  ioctl,
-  mount,
-  open,
-  sethostname,
-  setns,
-  socket,
-  umount,
-  unshare,
-} from './abi.ts';
+import { CLONE, chdir, chroot, fchdir, mount, setns, unshare } from './abi.ts';
 import type { ThreadAnswer, ThreadCall, ThreadRequest } from './namespaces.ts';
+import { Astray, Home, SysctlError, pin, unmount, unpin } from './pin.ts';
 
 /**
  * The thread that enters namespaces and makes mounts. Both belong to a thread in Linux, so the event loop's own are
@@ -28,59 +12,8 @@ import type { ThreadAnswer, ThreadCall, ThreadRequest } from './namespaces.ts';
 const port = parentPort;
 if (port === null) throw new Error('Cannot enter namespaces: this file runs as a worker thread only');
 
-const KINDS = {
-  net: { flag: CLONE.NEWNET, file: '/proc/thread-self/ns/net' },
-  ipc: { flag: CLONE.NEWIPC, file: '/proc/thread-self/ns/ipc' },
-  uts: { flag: CLONE.NEWUTS, file: '/proc/thread-self/ns/uts' },
-} as const;
-
 unshare(CLONE.FS); // a working directory of its own, so that overlays can be given short relative layer names
-const home = Object.values(KINDS).map(({ flag, file }) => ({ flag, fd: open(file, O.RDONLY) }));
-
-const SIOCSIFFLAGS = 0x8914;
-const IFF_UP_RUNNING = 0x41;
-const AF_INET = 2;
-const SOCK_DGRAM = 2;
-
-/** @see netdevice(7), struct ifreq: 16 bytes of name, then the flags */
-function bringLoopbackUp(): void {
-  const fd = socket(AF_INET, SOCK_DGRAM);
-  const request = Buffer.alloc(40);
-  request.write('lo');
-  request.writeInt16LE(IFF_UP_RUNNING, 16);
-  ioctl(fd, SIOCSIFFLAGS, request);
-  close(fd);
-}
-
-function pin(call: Extract<ThreadCall, { op: 'pin' }>): void {
-  const wanted = Object.entries(call.paths) as [keyof typeof KINDS, string][];
-  try {
-    unshare(wanted.reduce((flags, [kind]) => flags | KINDS[kind].flag, 0));
-    if (call.paths.net !== undefined) bringLoopbackUp();
-    if (call.paths.uts !== undefined && call.hostname !== undefined) sethostname(call.hostname);
-    for (const [kind, path] of wanted) {
-      closeSync(openSync(path, 'w'));
-      mount(KINDS[kind].file, path, null, MS.BIND, null);
-    }
-  } finally {
-    for (const { flag, fd } of home) setns(fd, flag);
-  }
-}
-
-/** Detached: whoever is still in the namespace keeps it, the name goes at once. */
-function unpin(path: string): void {
-  unmount(path);
-  rmSync(path, { force: true });
-}
-
-function unmount(target: string): void {
-  try {
-    for (;;) umount(target, MNT_DETACH);
-  } catch (error) {
-    const isNotMounted = errnoOf(error) === 'EINVAL' || errnoOf(error) === 'ENOENT';
-    if (!isNotMounted) throw error;
-  }
-}
+const home = new Home();
 
 /**
  * Whoever enters a mount namespace gets its root, not that of a chroot.
@@ -105,7 +38,7 @@ function mountOf(fd: number): string | undefined {
 function perform(call: ThreadCall): boolean | void {
   switch (call.op) {
     case 'pin':
-      return pin(call);
+      return pin(call, home);
     case 'unpin':
       return unpin(call.path);
     case 'mount':
@@ -127,7 +60,9 @@ port.on('message', ({ id, call }: ThreadRequest) => {
   try {
     answer = { id, value: perform(call) === true };
   } catch (error) {
-    answer = { id, error: { message: messageOf(error), code: errnoOf(error) } };
+    if (error instanceof Astray) throw error; // ends the thread, and with it every call that waits
+    const sysctl = error instanceof SysctlError ? error.sysctl : undefined;
+    answer = { id, error: { message: messageOf(error), code: errnoOf(error), sysctl } };
   }
   port.postMessage(answer);
 });

@@ -1,45 +1,132 @@
+import { statSync, statfsSync } from 'node:fs';
 import { mkdir, readdir, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { isMissing } from '../base/errors.ts';
 import type { Namespaces } from '../engine/ports.ts';
-import type { NamespacePins } from '../engine/sandbox/state.ts';
+import type { NamespacePins, SandboxSpec } from '../engine/sandbox/state.ts';
+import { ThreadError } from '../linux/namespaces.ts';
 import type { NamespaceThread } from '../linux/namespaces.ts';
+import { removeSandboxFiles, sandboxFolder, writeSandboxFiles } from './sandbox-files.ts';
+import { sysctlFailure, sysctlsOf } from './sysctls.ts';
 
-/** Namespaces of sandboxes, each kept by a bind mount on a file: no process has to sleep in them. */
+export interface PinnedNamespacesOptions {
+  /** On a tmpfs: `/run/berth`. */
+  readonly runRoot: string;
+  /** Where the network namespaces of pods are, for others to find: `/run/netns`. */
+  readonly netnsFolder: string;
+  readonly thread: NamespaceThread;
+}
+
+/** As large as other engines make it for a pod. */
+const SHM_BYTES = 64 << 20;
+const PREFIX = 'berth-';
+const ID = /^[0-9a-f]{64}$/;
+
+/** @see linux/magic.h */
+const NSFS_MAGIC = 0x6e736673;
+const TMPFS_MAGIC = 0x01021994;
+
+/**
+ * Namespaces of sandboxes, each kept by a bind mount on a file: no process has to sleep in them. Private ones are below
+ * `<run>/ns/<sandbox>`. A pod's network is where `ip netns` has its own, because that is where network plugins and
+ * service meshes look.
+ */
 export class PinnedNamespaces implements Namespaces {
-  readonly #root: string;
+  readonly #runRoot: string;
+  readonly #netnsFolder: string;
   readonly #thread: NamespaceThread;
 
-  /** @param root on a tmpfs: `/run/berth/ns` */
-  constructor(root: string, thread: NamespaceThread) {
-    this.#root = root;
+  constructor({ runRoot, netnsFolder, thread }: PinnedNamespacesOptions) {
+    this.#runRoot = runRoot;
+    this.#netnsFolder = netnsFolder;
     this.#thread = thread;
   }
 
-  plan(sandboxId: string, kinds: readonly (keyof NamespacePins)[]): NamespacePins {
-    return Object.fromEntries(kinds.map((kind) => [kind, `${this.#root}/${sandboxId}/${kind}`]));
+  plan({ id, owner }: SandboxSpec, kinds: readonly (keyof NamespacePins)[]): NamespacePins {
+    const isPod = owner === undefined;
+    return Object.fromEntries(
+      kinds.map((kind) => [kind, isPod && kind === 'net' ? this.#sharedPin(id) : `${this.#folderOf(id)}/${kind}`]),
+    );
   }
 
-  async create(pins: NamespacePins, hostname: string): Promise<void> {
-    for (const path of Object.values(pins)) await mkdir(folderOf(path), { recursive: true, mode: 0o700 });
-    await this.#thread.call({ op: 'pin', paths: pins, hostname });
+  async create({ id, hostname, sysctls }: SandboxSpec, pins: NamespacePins): Promise<void> {
+    const ordered = sysctlsOf(sysctls, pins);
+    await mkdir(this.#folderOf(id), { recursive: true, mode: 0o700 });
+    const isShared = pins.net !== undefined && dirname(pins.net) === this.#netnsFolder;
+    try {
+      await this.#thread.call({
+        op: 'pin',
+        paths: pins,
+        hostname,
+        sysctls: ordered,
+        shmSizeBytes: SHM_BYTES,
+        ...(isShared ? { sharedFolder: this.#netnsFolder } : {}),
+      });
+    } catch (error) {
+      await rm(this.#folderOf(id), { recursive: true, force: true });
+      if (!(error instanceof ThreadError) || error.sysctl === undefined) throw error;
+      throw sysctlFailure(error.sysctl, error.code, error.message, error);
+    }
   }
 
-  async remove(pins: NamespacePins): Promise<void> {
-    const paths: string[] = Object.values(pins);
+  async writeFiles(sandbox: SandboxSpec, addresses: readonly string[]): Promise<void> {
+    await writeSandboxFiles(sandboxFolder(this.#runRoot, sandbox.id), sandbox, addresses);
+  }
+
+  areWhole(pins: NamespacePins): boolean {
+    return (Object.entries(pins) as [keyof NamespacePins, string][]).every(([kind, path]) => isPinned(kind, path));
+  }
+
+  async remove(sandboxId: string, pins: NamespacePins): Promise<void> {
+    const folder = this.#folderOf(sandboxId);
+    const inFolder = (await namesIn(folder)).map((name) => `${folder}/${name}`);
+    const paths = new Set<string>([...(Object.values(pins) as string[]), ...inFolder]);
     for (const path of paths) await this.#thread.call({ op: 'unpin', path });
-    for (const folder of new Set(paths.map(folderOf))) await rm(folder, { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true });
+    await removeSandboxFiles(sandboxFolder(this.#runRoot, sandboxId));
+  }
+
+  async removeUnowned(sandboxId: string): Promise<void> {
+    await this.remove(sandboxId, { net: this.#sharedPin(sandboxId) });
   }
 
   async find(): Promise<readonly string[]> {
-    try {
-      return await readdir(this.#root);
-    } catch (error) {
-      if (isMissing(error)) return [];
-      throw error;
-    }
+    const pods = (await namesIn(this.#netnsFolder))
+      .filter((name) => name.startsWith(PREFIX))
+      .map((name) => name.slice(PREFIX.length))
+      .filter((id) => ID.test(id)); // the folder is not ours alone
+    const own = await namesIn(`${this.#runRoot}/ns`);
+    const files = await namesIn(`${this.#runRoot}/sandboxes`);
+    return [...new Set([...own, ...pods, ...files])];
+  }
+
+  #folderOf(sandboxId: string): string {
+    return `${this.#runRoot}/ns/${sandboxId}`;
+  }
+
+  #sharedPin(sandboxId: string): string {
+    return `${this.#netnsFolder}/${PREFIX}${sandboxId}`;
   }
 }
 
-function folderOf(path: string): string {
-  return path.slice(0, path.lastIndexOf('/'));
+/** A namespace that is not the host's, or a tmpfs of its own and not the folder below it. All of it is in memory. */
+function isPinned(kind: keyof NamespacePins, path: string): boolean {
+  try {
+    const { dev, ino } = statSync(path);
+    const type = statfsSync(path).type;
+    if (kind === 'shm') return type === TMPFS_MAGIC && dev !== statSync(dirname(path)).dev;
+    return type === NSFS_MAGIC && ino !== statSync(`/proc/self/ns/${kind}`).ino;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
+  }
 }
