@@ -2,6 +2,8 @@ import { closeSync, mkdirSync, openSync, readFileSync, readdirSync, rmdirSync, w
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import { errnoOf, isMissing } from '../base/errors.ts';
 import type { CgroupLayout } from './cgroup-layout.ts';
+import { unifiedCpu, unifiedMemory, v1Cpu, v1Memory } from './cgroup-usage.ts';
+import type { CgroupUsage } from './cgroup-usage.ts';
 import { Pidfd, identify } from './process.ts';
 
 const POLL_FREEZE_MS = 0.5;
@@ -137,6 +139,18 @@ export class Cgroup {
         : `${this.#folderOf('memory') ?? ''}/memory.oom_control`;
     const count = /^oom_kill (\d+)$/m.exec(readOrUndefined(file) ?? '')?.[1];
     return count === undefined ? undefined : Number(count);
+  }
+
+  /** What it has used so far; undefined when it does not exist. On a hybrid host each controller is asked where it is. */
+  usage(): CgroupUsage | undefined {
+    if (!this.exists) return undefined;
+    const [cpu, memory] = [this.#folderOf('cpuacct'), this.#folderOf('memory')];
+    const unified = this.unified ?? '';
+    return {
+      ...(cpu === undefined ? unifiedCpu(unified) : v1Cpu(cpu)),
+      ...(memory === undefined ? unifiedMemory(unified) : v1Memory(memory)),
+      processes: this.pids().length,
+    };
   }
 
   /** A cgroup below this one, for one exec: what holds for the container holds for it too. */
