@@ -60,7 +60,8 @@ export async function assemble(config: Config, log: Log): Promise<Assembly> {
   });
   const runtimes = new Map<string, Runtime>();
   for (const [handler, { path }] of Object.entries(config.runtime.handlers)) {
-    const options = { handler, runtimePath: path, monitorPath: config.monitor.path, runRoot: run, isInChroot };
+    const programs = { runtimePath: path, monitorPath: config.monitor.path, initProgram: config.sandbox.init };
+    const options = { handler, ...programs, runRoot: run, isInChroot };
     const parts = { cgroupParent: config.cgroup.parent, clock, children, processes, thread, outside, layout };
     runtimes.set(handler, await openOciRuntime({ ...options, ...parts }));
   }
@@ -88,7 +89,7 @@ export async function assemble(config: Config, log: Log): Promise<Assembly> {
     store,
     runtimes,
     images,
-    namespaces: new PinnedNamespaces(`${run}/ns`, thread),
+    namespaces: new PinnedNamespaces({ runRoot: run, netnsFolder: config.network.netns_dir, thread }),
   });
   return { engine, layout, outside, isInChroot };
 }

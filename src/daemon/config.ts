@@ -17,6 +17,8 @@ export interface Config {
   };
   readonly monitor: { readonly path: string; readonly lost: 'stop' | 'keep' };
   readonly cgroup: { readonly parent: string };
+  readonly network: { readonly netns_dir: string };
+  readonly sandbox: { readonly init: string };
   readonly start: { readonly deadline: number };
   readonly stop: {
     readonly grace: number;
@@ -26,6 +28,8 @@ export interface Config {
   readonly events: { readonly keep: number; readonly keep_for: number };
   readonly images: { readonly largest_unpacked: number; readonly most_entries: number };
 }
+
+const USUAL_RUN = '/run/berth';
 
 const path = v.pipe(
   v.string(),
@@ -45,7 +49,7 @@ const size = v.pipe(
 
 const schema = v.strictObject({
   paths: v.optional(
-    v.strictObject({ state: v.optional(path, '/var/lib/berth'), run: v.optional(path, '/run/berth') }),
+    v.strictObject({ state: v.optional(path, '/var/lib/berth'), run: v.optional(path, USUAL_RUN) }),
     {},
   ),
   api: v.optional(v.strictObject({ socket: v.optional(path), group: v.optional(v.string(), 'berth') }), {}),
@@ -65,6 +69,8 @@ const schema = v.strictObject({
     {},
   ),
   cgroup: v.optional(v.strictObject({ parent: v.optional(path, '/berth') }), {}),
+  network: v.optional(v.strictObject({ netns_dir: v.optional(path) }), {}),
+  sandbox: v.optional(v.strictObject({ init: v.optional(v.string(), 'catatonit') }), {}),
   start: v.optional(v.strictObject({ deadline: v.optional(duration, '60s') }), {}),
   stop: v.optional(
     v.strictObject({
@@ -111,7 +117,12 @@ export function parseConfig(text: string, file = 'configuration'): Config {
     const message = `Cannot read ${file}: "runtime.default" is "${handler}": must be one of ${known}`;
     throw new BerthError('InvalidArgument', message, { field: 'runtime.default' });
   }
-  return { ...config, api: { ...config.api, socket: config.api.socket ?? `${config.paths.run}/berth.sock` } };
+  const { run } = config.paths;
+  return {
+    ...config,
+    api: { ...config.api, socket: config.api.socket ?? `${run}/berth.sock` },
+    network: { netns_dir: config.network.netns_dir ?? (run === USUAL_RUN ? '/run/netns' : `${run}/netns`) },
+  };
 }
 
 /**

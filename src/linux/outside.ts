@@ -33,29 +33,53 @@ export class Outside {
    * @throws BerthError DeadlineExceeded when the file system does not answer within 5 s
    */
   async look(path: string, signal?: AbortSignal): Promise<OutsidePath | undefined> {
+    const { code, output } = await this.#ask(LOOK, [path], signal);
+    if (code !== 0) return undefined;
+    const [type = '', ...rest] = output.toString('utf8').split('\n');
+    const kind = type === 'directory' ? 'folder' : type.includes('regular') ? 'file' : 'other';
+    return { kind, path: rest.join('\n').replace(/\n$/, '') };
+  }
+
+  /**
+   * Makes a folder, and those above it. One that is there already is left as it is.
+   * @throws BerthError InvalidArgument when it cannot be made; DeadlineExceeded
+   */
+  async makeFolder(path: string, signal?: AbortSignal): Promise<void> {
+    const { code, words } = await this.#ask(MAKE_FOLDER, [path], signal);
+    if (code !== 0) throw new BerthError('InvalidArgument', `Cannot make folder "${path}": ${words}`);
+  }
+
+  /**
+   * The beginning of a plain file, links followed.
+   * @returns undefined when there is none that can be read
+   * @throws BerthError DeadlineExceeded
+   */
+  async read(path: string, limitBytes: number, signal?: AbortSignal): Promise<Buffer | undefined> {
+    const { code, output } = await this.#ask(READ, [path, String(limitBytes)], signal);
+    return code === 0 ? output : undefined;
+  }
+
+  /** @param args the path first */
+  async #ask(script: string, args: readonly [string, ...string[]], signal: AbortSignal | undefined): Promise<Answer> {
+    const [path] = args;
     if (this.#hanging.has(path)) throw this.#hangs(path);
-    const child = this.#children.spawn('/bin/sh', ['-c', LOOK, 'berth-look', path], {
-      stdio: ['ignore', 'pipe', 'ignore'],
+    const child = this.#children.spawn('/bin/sh', ['-c', script, 'berth-look', ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
     });
-    let output = '';
-    child.stdout?.on('data', (chunk: Buffer) => (output += chunk.toString('utf8')));
+    const output = collect(child.stdout);
+    const words = collect(child.stderr);
     const closed = new Promise<number | null>((resolve, reject) => {
       child.once('close', resolve);
       child.once('error', reject);
     });
-    const answer = await orLate(closed, ANSWER_WITHIN_MS, signal);
-    if (answer === LATE) {
-      child.kill('SIGKILL');
-      this.#hanging.set(
-        path,
-        closed.finally(() => this.#hanging.delete(path)),
-      );
-      throw this.#hangs(path);
-    }
-    if (answer !== 0) return undefined;
-    const [type = '', ...rest] = output.split('\n');
-    const kind = type === 'directory' ? 'folder' : type.includes('regular') ? 'file' : 'other';
-    return { kind, path: rest.join('\n').replace(/\n$/, '') };
+    const code = await orLate(closed, ANSWER_WITHIN_MS, signal);
+    if (code !== LATE) return { code, output: output(), words: words().toString('utf8').trim() };
+    child.kill('SIGKILL');
+    this.#hanging.set(
+      path,
+      closed.finally(() => this.#hanging.delete(path)),
+    );
+    throw this.#hangs(path);
   }
 
   #hangs(path: string): BerthError {
@@ -63,8 +87,26 @@ export class Outside {
   }
 }
 
+interface Answer {
+  readonly code: number | null;
+  readonly output: Buffer;
+  /** What it said of a failure. */
+  readonly words: string;
+}
+
+function collect(stream: NodeJS.ReadableStream | null): () => Buffer {
+  const chunks: Buffer[] = [];
+  stream?.on('data', (chunk: Buffer) => chunks.push(chunk));
+  return () => Buffer.concat(chunks);
+}
+
 /** First line: what it is; the rest: where it really is. A name may hold line ends, so it comes last. */
 const LOOK = 'stat -L -c %F -- "$1" && readlink -f -- "$1"';
+
+const MAKE_FOLDER = 'umask 022 && mkdir -p -- "$1"';
+
+/** What is no plain file is not opened: a FIFO would wait, and to open a device does something to it. */
+const READ = 'test -f "$1" && head -c "$2" -- "$1"';
 
 const LATE = Symbol('late');
 

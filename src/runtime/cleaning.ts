@@ -3,6 +3,7 @@ import { BerthError, errnoOf } from '../base/errors.ts';
 import type { ProcessIdentity } from '../base/process-identity.ts';
 import { runtimeIdOf } from '../engine/container/state.ts';
 import type { CleanStep, RunRef } from '../engine/ports.ts';
+import { Cgroup } from '../linux/cgroup.ts';
 import { Pidfd, isRunning, readStat } from '../linux/process.ts';
 import type { RuntimeParts } from './parts.ts';
 import { cgroupOf } from './parts.ts';
@@ -13,15 +14,28 @@ const COMMAND_DEADLINE_MS = 10_000;
 const CGROUP_DEADLINE_MS = 2_000;
 const POLL_MS = 5;
 
-/** What a run leaves on the host, in the order in which it must go. Each step may be done again at any time. */
-export function cleanSteps(parts: RuntimeParts, run: RunRef): readonly CleanStep[] {
+/**
+ * What a run leaves on the host, in the order in which it must go. Each step may be done again at any time.
+ * @param path its cgroup's, from a debt: when the folder of the run is gone, nobody else knows it
+ */
+export function cleanSteps(parts: RuntimeParts, run: RunRef, path?: string): readonly CleanStep[] {
   const id = runtimeIdOf(run.containerId, run.number);
   const folder = parts.folders.pathOf(run);
-  const cgroup = cgroupOf(parts, run);
+  const cgroup = path === undefined ? cgroupOf(parts, run) : new Cgroup(parts.layout, path);
   return [
-    { kind: 'processes', what: `processes in cgroup ${cgroup.path}`, perform: () => endProcesses(parts, run) },
+    {
+      kind: 'processes',
+      what: `processes in cgroup ${cgroup.path}`,
+      path: cgroup.path,
+      perform: () => endProcesses(parts, run, cgroup),
+    },
     { kind: 'runtime', what: `${parts.cli.path} container ${id}`, perform: () => deleteFromRuntime(parts, run, id) },
-    { kind: 'cgroup', what: `cgroup ${cgroup.path}`, perform: () => removeCgroup(parts, run) },
+    {
+      kind: 'cgroup',
+      what: `cgroup ${cgroup.path}`,
+      path: cgroup.path,
+      perform: () => removeCgroup(parts, run, cgroup),
+    },
     { kind: 'rootfs', what: `${folder}/rootfs`, perform: () => unmount(parts, `${folder}/rootfs`) },
     { kind: 'run-folder', what: folder, perform: () => removeFolder(parts, run) },
   ];
@@ -33,9 +47,8 @@ async function isSucceeded(parts: RuntimeParts, run: RunRef): Promise<boolean> {
   return runs.some(({ containerId, number }) => containerId === run.containerId && number > run.number);
 }
 
-async function endProcesses(parts: RuntimeParts, run: RunRef): Promise<void> {
+async function endProcesses(parts: RuntimeParts, run: RunRef, cgroup: Cgroup): Promise<void> {
   if (!(await isSucceeded(parts, run))) {
-    const cgroup = cgroupOf(parts, run);
     const end = performance.now() + PROCESSES_DEADLINE_MS;
     for (let pids = cgroup.pids(); pids.length > 0; pids = cgroup.pids()) {
       if (performance.now() > end) throw new BerthError('Busy', `Cannot end its processes: ${describe(pids)}`);
@@ -76,12 +89,12 @@ async function deleteFromRuntime(parts: RuntimeParts, run: RunRef, id: string): 
   await parts.cli.forget(id);
 }
 
-async function removeCgroup(parts: RuntimeParts, run: RunRef): Promise<void> {
+async function removeCgroup(parts: RuntimeParts, run: RunRef, cgroup: Cgroup): Promise<void> {
   if (await isSucceeded(parts, run)) return;
   const end = performance.now() + CGROUP_DEADLINE_MS;
   for (;;) {
     try {
-      cgroupOf(parts, run).remove();
+      cgroup.remove();
       return;
     } catch (error) {
       if (errnoOf(error) !== 'EBUSY' || performance.now() > end) throw error;

@@ -26,6 +26,8 @@ export interface OciRuntimeOptions {
   readonly runRoot: string;
   /** `/berth`. */
   readonly cgroupParent: string;
+  /** catatonit: its name, or its path. */
+  readonly initProgram: string;
   readonly clock: Clock;
   readonly children: Children;
   readonly processes: ProcessWatch;

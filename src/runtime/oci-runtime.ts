@@ -1,13 +1,14 @@
 import { constants } from 'node:fs';
 import { open, rm } from 'node:fs/promises';
+import { setTimeout as sleepFor } from 'node:timers/promises';
 import { BerthError, errnoOf, isMissing } from '../base/errors.ts';
 import type { RunProcesses } from '../engine/container/state.ts';
 import { runtimeIdOf } from '../engine/container/state.ts';
-import type { ExecPlan, ExecProcess, RunRef, Runtime, StartFailure } from '../engine/ports.ts';
+import type { ExecPlan, ExecProcess, RunRef, Runtime, RunUsage, StartFailure } from '../engine/ports.ts';
 import { Pidfd, isRunning } from '../linux/process.ts';
 import { readInRoot } from '../linux/rooted.ts';
 import { cleanSteps } from './cleaning.ts';
-import { explainEarlyEnd, readLog, removeLog } from './container-log.ts';
+import { explainEarlyEnd, readLog } from './container-log.ts';
 import {
   armRunGuard,
   endGuards,
@@ -22,6 +23,8 @@ import { diagnoseRun } from './diagnose.ts';
 import { readFired } from './guard.ts';
 import { killExec, startExec } from './exec.ts';
 import { watchRun } from './exit-watch.ts';
+import { findInit } from './infra.ts';
+import { makeLog, removeLog } from './log-file.ts';
 import { observeRun } from './observe.ts';
 import { ociProcess } from './oci-spec.ts';
 import type { RuntimeParts } from './parts.ts';
@@ -41,6 +44,7 @@ export function createOciRuntime(handler: string, parts: RuntimeParts): Runtime 
     handler,
     init: 'process',
     resolve: (request) => resolveRequest(parts, request),
+    findInit: () => findInit(parts.initProgram),
     prepare: (plan) => prepareRun(parts, plan),
     create: (run, signal) => createRun(parts, run, signal),
     release: (run) => releaseRun(parts, run),
@@ -70,7 +74,7 @@ export function createOciRuntime(handler: string, parts: RuntimeParts): Runtime 
     exec: (run, plan, signal) => execInRun(parts, run, plan, signal),
     killExec: async (run, id, identity) => killExec(execParts(parts), cgroupOf(parts, run), id, identity),
     oomKills: (run) => cgroupOf(parts, run).oomKills(),
-    cleanSteps: (run) => cleanSteps(parts, run),
+    cleanSteps: (run, path) => cleanSteps(parts, run, path),
     find: () => parts.folders.list(),
     observe: (run) => observeRun(parts, run),
     diagnose: (run, processes) =>
@@ -83,24 +87,37 @@ export function createOciRuntime(handler: string, parts: RuntimeParts): Runtime 
     explainEarlyEnd,
     readLog,
     removeLog,
+    reopenLog: (run, path) => parts.monitor.reopenLog(run, path),
+    makeLog,
+    usage: (run) => usageOf(parts, run),
   };
 }
 
+/** A PID namespace that it joins is let go then: the run's own processes keep it. */
 async function createRun(parts: RuntimeParts, run: RunRef, signal: AbortSignal): Promise<RunProcesses | StartFailure> {
   const file = await parts.folders.readRunFile(run);
   if (file === undefined) throw new Error(`run ${run.number} of ${run.containerId} was not prepared`);
   const { spec } = file.row;
-  return parts.monitor.create(
-    {
-      run,
-      folder: parts.folders.pathOf(run),
-      name: spec.name,
-      logPath: spec.logPath,
-      hasTerminal: spec.process.hasTerminal,
-      hasStdin: spec.process.hasStdin,
-    },
-    signal,
-  );
+  const joined = parts.memory.pidNamespaceOf(run);
+  try {
+    joined?.need();
+    const made = await parts.monitor.create(
+      {
+        run,
+        folder: parts.folders.pathOf(run),
+        name: spec.name,
+        logPath: spec.logPath,
+        hasTerminal: spec.process.hasTerminal,
+        hasStdin: spec.process.hasStdin,
+        isStdinOnce: spec.process.isStdinOnce,
+      },
+      signal,
+    );
+    if ('exitCode' in made) joined?.need(); // a better reason than the runtime has
+    return made;
+  } finally {
+    parts.memory.dropPidNamespace(run);
+  }
 }
 
 /**
@@ -148,9 +165,17 @@ async function pauseRun(parts: RuntimeParts, run: RunRef): Promise<void> {
   }
   try {
     await parts.cli.call(['pause', runtimeIdOf(run.containerId, run.number)], COMMAND_DEADLINE_MS);
+    await untilFrozen(parts, run);
   } finally {
     gate.open();
   }
+}
+
+/** crun orders a v1 freezer to freeze, and does not wait until everything in it stands still. */
+async function untilFrozen(parts: RuntimeParts, run: RunRef): Promise<void> {
+  const cgroup = cgroupOf(parts, run);
+  const end = performance.now() + PAUSE_PATIENCE_MS;
+  while (cgroup.exists && cgroup.frozenBy() !== 'itself' && performance.now() < end) await sleepFor(1);
 }
 
 async function command(parts: RuntimeParts, run: RunRef, verb: 'pause' | 'resume'): Promise<void> {
@@ -178,6 +203,11 @@ async function execInRun(parts: RuntimeParts, run: RunRef, plan: ExecPlan, signa
   const exec = await parts.memory.gateOf(run).pass(() => startExec(execParts(parts), order, signal));
   parts.memory.addExec(run, exec);
   return exec;
+}
+
+function usageOf(parts: RuntimeParts, run: RunRef): RunUsage | undefined {
+  const usage = cgroupOf(parts, run).usage();
+  return usage === undefined ? undefined : { at: parts.clock.wall(), ...usage };
 }
 
 function execParts({ children, cli, clock }: RuntimeParts) {

@@ -13,6 +13,7 @@ import { Gate } from './gate.ts';
 import type { Monitor } from './monitor.ts';
 import type { OciCli } from './oci-cli.ts';
 import type { HostAbilities } from './oci-spec.ts';
+import type { HeldPidNamespace } from './pid-namespace.ts';
 import type { RunFolders } from './run-folder.ts';
 
 /** What the runtime's verbs work with. */
@@ -27,8 +28,12 @@ export interface RuntimeParts {
   readonly folders: RunFolders;
   readonly layout: CgroupLayout;
   readonly host: HostAbilities;
-  /** Below which every container has its cgroup: `/berth`. */
+  /** On a tmpfs: `/run/berth`. */
+  readonly runRoot: string;
+  /** Below which a container has its cgroup of which nothing else is known: `/berth`. */
   readonly cgroupParent: string;
+  /** catatonit: its name, or its path. */
+  readonly initProgram: string;
   /** The daemon's root is not that of its mount namespace. */
   readonly isInChroot: boolean;
   /** The exec FIFO of this runtime's version may be written directly. */
@@ -41,6 +46,8 @@ export class RunMemory {
   readonly #gates = new Map<string, Gate>();
   readonly #execs = new Map<string, Set<StartedExec>>();
   readonly #guards = new Map<string, readonly ProcessIdentity[]>();
+  readonly #cgroupPaths = new Map<string, string>();
+  readonly #pidNamespaces = new Map<string, HeldPidNamespace>();
 
   gateOf(run: RunRef): Gate {
     const key = keyOf(run);
@@ -76,9 +83,33 @@ export class RunMemory {
     return this.#guards.get(keyOf(run)) ?? [];
   }
 
+  cgroupPathOf(run: RunRef): string | undefined {
+    return this.#cgroupPaths.get(keyOf(run));
+  }
+
+  setCgroupPath(run: RunRef, path: string): void {
+    this.#cgroupPaths.set(keyOf(run), path);
+  }
+
+  holdPidNamespace(run: RunRef, held: HeldPidNamespace): void {
+    this.dropPidNamespace(run);
+    this.#pidNamespaces.set(keyOf(run), held);
+  }
+
+  pidNamespaceOf(run: RunRef): HeldPidNamespace | undefined {
+    return this.#pidNamespaces.get(keyOf(run));
+  }
+
+  dropPidNamespace(run: RunRef): void {
+    this.#pidNamespaces.get(keyOf(run))?.[Symbol.dispose]();
+    this.#pidNamespaces.delete(keyOf(run));
+  }
+
   forget(run: RunRef): void {
+    this.dropPidNamespace(run);
     this.#gates.delete(keyOf(run));
     this.#guards.delete(keyOf(run));
+    this.#cgroupPaths.delete(keyOf(run));
   }
 }
 
@@ -86,7 +117,23 @@ function keyOf({ containerId, number }: RunRef): string {
   return runtimeIdOf(containerId, number);
 }
 
-/** A run's cgroup. Its name stays the container's id: a successor run takes the same place when the last one is gone. */
-export function cgroupOf({ layout, cgroupParent }: Pick<RuntimeParts, 'layout' | 'cgroupParent'>, run: RunRef): Cgroup {
-  return new Cgroup(layout, `${cgroupParent}/${run.containerId}`);
+/**
+ * A run's cgroup. Its path is in the run's folder, and remembered from there; when nothing is left of that, it is where
+ * a container has it that asks for no place. A successor run takes the same place when the last one is gone.
+ */
+export function cgroupOf(
+  parts: Pick<RuntimeParts, 'layout' | 'cgroupParent' | 'folders' | 'memory'>,
+  run: RunRef,
+): Cgroup {
+  const known = parts.memory.cgroupPathOf(run) ?? readCgroupPath(parts, run);
+  return new Cgroup(parts.layout, known ?? `${parts.cgroupParent}/${run.containerId}`);
+}
+
+function readCgroupPath(
+  { folders, memory }: Pick<RuntimeParts, 'folders' | 'memory'>,
+  run: RunRef,
+): string | undefined {
+  const path = folders.cgroupPathOf(run);
+  if (path !== undefined) memory.setCgroupPath(run, path);
+  return path;
 }

@@ -1,44 +1,98 @@
-import { readFile, writeFile } from 'node:fs/promises';
-import { isMissing } from '../base/errors.ts';
+import { access, writeFile } from 'node:fs/promises';
+import { BerthError, isMissing } from '../base/errors.ts';
+import type { ContainerSpec } from '../engine/container/spec.ts';
 import type { RunPlan } from '../engine/ports.ts';
+import { containerCapabilities } from './capabilities.ts';
+import { findInit, infraSpec, mountInfraRoot } from './infra.ts';
+import { checkResources } from './oci-resources.ts';
 import { ociSpec } from './oci-spec.ts';
+import type { OciSpec } from './oci-spec.ts';
 import type { RuntimeParts } from './parts.ts';
-import { cgroupOf } from './parts.ts';
-
-const LOCALHOST = '127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n';
+import { HeldPidNamespace } from './pid-namespace.ts';
+import { SANDBOX_FILES, sandboxFolder } from './sandbox-files.ts';
+import { readSeccompFile } from './seccomp-file.ts';
+import type { OciSeccomp } from './seccomp.ts';
 
 /** Makes the run's folder: run.json first, so that whatever follows has an owner; then the bundle. */
 export async function prepareRun(parts: RuntimeParts, plan: RunPlan): Promise<{ readonly rootfs: string }> {
   const { run, row, sandbox } = plan;
-  const cgroupPath = cgroupOf(parts, run).path;
-  const folder = await parts.folders.make(run, { version: 1, row, sandbox, cgroupPath });
+  const { spec } = row;
+  checkCgroupPath(spec.cgroupPath);
+  const folder = await parts.folders.make(run, { version: 1, row, sandbox, cgroupPath: spec.cgroupPath });
+  parts.memory.setCgroupPath(run, spec.cgroupPath);
   const rootfs = `${folder}/rootfs`;
-  const etcFiles = await writeEtcFiles(folder, plan);
-  const config = ociSpec({ spec: row.spec, pins: plan.pins, rootfs, cgroupPath, etcFiles, host: parts.host });
+  const config = await (spec.role === 'infra' ? infraConfig : workloadConfig)(parts, plan, rootfs);
   await writeFile(`${folder}/config.json`, JSON.stringify(config), { mode: 0o600 });
   return { rootfs };
 }
 
-/** Copies, so that neither the host's files nor the image's are written to. */
-async function writeEtcFiles(
-  folder: string,
-  { hostname, usesHostNetwork }: RunPlan,
+/** To clean a run is to kill all that is in its cgroup: one that is not its own would take others with it. */
+function checkCgroupPath(path: string): void {
+  const parts = path.split('/').slice(1);
+  const isOwn = path.startsWith('/') && parts.every((part) => part !== '' && part !== '.' && part !== '..');
+  if (isOwn) return;
+  throw new BerthError('InvalidArgument', `Cannot use cgroup "${path}": must be an absolute path below the root`, {
+    field: 'cgroupPath',
+  });
+}
+
+/** Nobody else mounts its root: it comes from no image. */
+async function infraConfig(parts: RuntimeParts, { row, pins }: RunPlan, rootfs: string): Promise<OciSpec> {
+  const program = await findInit(parts.initProgram);
+  await mountInfraRoot(parts.thread, rootfs);
+  return infraSpec({ spec: row.spec, pins, rootfs, pidNamespace: undefined, host: parts.host }, program);
+}
+
+async function workloadConfig(parts: RuntimeParts, plan: RunPlan, rootfs: string): Promise<OciSpec> {
+  const { row, sandbox, pins } = plan;
+  const { spec } = row;
+  checkResources(spec.resources, parts.host.cgroupMode);
+  return ociSpec({
+    spec,
+    pins,
+    rootfs,
+    pidNamespace: holdPidNamespace(parts, plan)?.path,
+    etcFiles: await etcFilesOf(parts, sandbox.spec.id),
+    shm: pins.shm ?? (sandbox.spec.ipc === 'host' ? '/dev/shm' : undefined),
+    seccomp: await seccompOf(parts, spec),
+    host: parts.host,
+  });
+}
+
+/** Held until the runtime has made the container, or the run is given up. */
+function holdPidNamespace(parts: RuntimeParts, { run, row, pidOf }: RunPlan): HeldPidNamespace | undefined {
+  if (row.spec.pid === 'container' || row.spec.pid === 'host') return undefined;
+  if (pidOf === undefined) throw new Error(`the plan of ${row.spec.id} does not say whose PID namespace it joins`);
+  const held = HeldPidNamespace.of(pidOf, parts.clock.bootId);
+  parts.memory.holdPidNamespace(run, held);
+  return held;
+}
+
+/** @throws BerthError WrongState when one is gone: what would stand in its place is the image's */
+async function etcFilesOf(
+  { runRoot }: RuntimeParts,
+  sandboxId: string,
 ): Promise<{ readonly source: string; readonly target: string }[]> {
-  const hosts = usesHostNetwork ? await readHost('/etc/hosts') : `${LOCALHOST}127.0.1.1\t${hostname}\n`;
-  const files = { hostname: `${hostname}\n`, hosts, 'resolv.conf': await readHost('/etc/resolv.conf') };
+  const folder = sandboxFolder(runRoot, sandboxId);
   return Promise.all(
-    Object.entries(files).map(async ([name, text]) => {
-      await writeFile(`${folder}/${name}`, text, { mode: 0o644 });
-      return { source: `${folder}/${name}`, target: `/etc/${name}` };
+    SANDBOX_FILES.map(async (name) => {
+      const source = `${folder}/${name}`;
+      try {
+        await access(source);
+      } catch (error) {
+        if (!isMissing(error)) throw error;
+        throw new BerthError('WrongState', `Cannot mount "${source}": it is gone, and its sandbox has to be made anew`);
+      }
+      return { source, target: `/etc/${name}` };
     }),
   );
 }
 
-async function readHost(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if (isMissing(error)) return '';
-    throw error;
-  }
+async function seccompOf(
+  { outside, host }: RuntimeParts,
+  { security }: ContainerSpec,
+): Promise<OciSeccomp | undefined> {
+  if (typeof security.seccomp !== 'object' || security.isPrivileged === true) return undefined;
+  const capabilities = containerCapabilities(security, host.bounding);
+  return readSeccompFile(outside, security.seccomp.file, { capabilities, architecture: host.architecture });
 }

@@ -1,11 +1,13 @@
 import { BerthError } from '../base/errors.ts';
 import type { MountRequest, Rlimit } from '../engine/container/spec.ts';
 import type { Resolved, ResolveRequest } from '../engine/ports.ts';
-import type { Outside } from '../linux/outside.ts';
+import type { Outside, OutsidePath } from '../linux/outside.ts';
 import { readInRoot } from '../linux/rooted.ts';
 import { containerCapabilities } from './capabilities.ts';
 import { RLIMIT_NAMES } from './host.ts';
+import { checkResources } from './oci-resources.ts';
 import type { HostAbilities } from './oci-spec.ts';
+import { readSeccompFile } from './seccomp-file.ts';
 import { resolveUser } from './users.ts';
 
 /**
@@ -16,11 +18,18 @@ export async function resolveRequest(
   parts: { readonly outside: Outside; readonly host: HostAbilities },
   request: ResolveRequest,
 ): Promise<Resolved> {
-  containerCapabilities(request.security, parts.host.bounding);
+  const { security, signal } = request;
+  const { outside, host } = parts;
+  const capabilities = containerCapabilities(security, host.bounding);
+  checkResources(request.resources ?? {}, host.cgroupMode);
   for (const [index, rlimit] of request.rlimits.entries()) checkRlimit(rlimit, `rlimits[${index}]`);
-  const user = resolveUser(request.userName, (path) => readInRoot(request.rootfs, path));
+  const read = (path: string): string | undefined => readInRoot(request.rootfs, path);
+  const user = resolveUser(request.userName, read, request.supplementalGroups);
+  if (typeof security.seccomp === 'object' && security.isPrivileged !== true) {
+    await readSeccompFile(outside, security.seccomp.file, { capabilities, architecture: host.architecture }, signal);
+  }
   const mounts = await Promise.all(
-    request.mounts.map((mount, index) => resolveMount(parts.outside, mount, `mounts[${index}].source`, request.signal)),
+    request.mounts.map((mount, index) => resolveMount(outside, mount, `mounts[${index}].source`, signal)),
   );
   return { user, mounts };
 }
@@ -33,11 +42,15 @@ async function resolveMount(
   signal: AbortSignal | undefined,
 ): Promise<MountRequest> {
   if (mount.kind !== 'bind') return mount;
-  const found = await outside.look(mount.source, signal);
-  if (found === undefined) {
-    throw new BerthError('InvalidArgument', `Cannot mount "${mount.source}": there is nothing at this path`, { field });
+  const { source } = mount;
+  const found = (await outside.look(source, signal)) ?? (mount.makesSource === true ? await make() : undefined);
+  if (found !== undefined) return { ...mount, source: found.path };
+  throw new BerthError('InvalidArgument', `Cannot mount "${source}": there is nothing at this path`, { field });
+
+  async function make(): Promise<OutsidePath | undefined> {
+    await outside.makeFolder(source, signal);
+    return outside.look(source, signal);
   }
-  return { ...mount, source: found.path };
 }
 
 function checkRlimit({ name, soft, hard }: Rlimit, field: string): void {

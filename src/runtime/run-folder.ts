@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { mkdir, readFile, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { isMissing } from '../base/errors.ts';
 import type { ContainerRow, RunProcesses } from '../engine/container/state.ts';
@@ -50,6 +51,20 @@ export class RunFolders {
   async readRunFile(run: RunRef): Promise<RunFile | undefined> {
     const file = await readJson(`${this.pathOf(run)}/run.json`);
     return isRunFile(file) ? file : undefined;
+  }
+
+  /**
+   * Synchronous, as it is asked between a freeze and a thaw too; the file is small and in memory.
+   * @returns undefined when there is no run.json, or it was cut off
+   */
+  cgroupPathOf(run: RunRef): string | undefined {
+    try {
+      const file: unknown = JSON.parse(readFileSync(`${this.pathOf(run)}/run.json`, 'utf8'));
+      return isRunFile(file) ? file.cgroupPath : undefined;
+    } catch (error) {
+      if (isMissing(error) || error instanceof SyntaxError) return undefined;
+      throw error;
+    }
   }
 
   async writeProcesses(run: RunRef, processes: RunProcesses): Promise<void> {

@@ -1,12 +1,13 @@
 /** The parts of the OCI runtime spec's seccomp object that berth writes. @see runtime-spec config-linux.md, Seccomp */
 export interface OciSeccomp {
   readonly defaultAction: string;
-  readonly defaultErrnoRet: number;
-  readonly architectures: readonly string[];
+  readonly defaultErrnoRet?: number;
+  readonly architectures?: readonly string[];
+  readonly flags?: readonly string[];
   readonly syscalls: readonly OciSyscallRule[];
 }
 
-interface OciSyscallRule {
+export interface OciSyscallRule {
   readonly names: readonly string[];
   readonly action: string;
   readonly errnoRet?: number;

@@ -32,8 +32,8 @@ testRuntime('in memory', async () => {
       const process = { ...row.spec.process, args: [program] };
       const run = { containerId: row.spec.id, number: 1 };
       const sandbox = sandboxRow(row);
-      const plan = { run, row: { ...row, spec: { ...row.spec, process } }, sandbox, pins: {}, pidOf: undefined };
-      await clock.complete(runtime.prepare(plan));
+      const spec = { ...row.spec, process };
+      await clock.complete(runtime.prepare({ run, row: { ...row, spec }, sandbox, pins: {}, pidOf: undefined }));
       return run;
     },
     received: (run) => host.history.get(run.containerId)?.at(-1)?.received.length ?? 0,

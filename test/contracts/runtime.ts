@@ -65,9 +65,13 @@ async function clean(tested: RuntimeUnderTest, run: RunRef): Promise<void> {
 export function testRuntime(name: string, open: () => Promise<RuntimeUnderTest>): void {
   const check = (what: string, work: (tested: RuntimeUnderTest) => Promise<void>): void => {
     test(`${name}: ${what}`, async () => {
-      await using tested = await open();
-      await work(tested);
-      assert.deepEqual(tested.census(), []);
+      const tested = await open();
+      try {
+        await work(tested);
+        assert.deepEqual(tested.census(), []);
+      } finally {
+        await tested[Symbol.asyncDispose]();
+      }
     });
   };
 
@@ -151,6 +155,32 @@ export function testRuntime(name: string, open: () => Promise<RuntimeUnderTest>)
     await assertEnd(tested, watch, { code: 137, signal: KILL });
     assert.equal(tested.runtime.signal(run, init, TERM), false, 'it is gone');
     await clean(tested, run);
+  });
+
+  check('to kill one run leaves the others alone', async (tested) => {
+    const one = await start(tested, 'counter');
+    const other = await start(tested, 'counter');
+
+    tested.runtime.killAll(one.run);
+    await assertEnd(tested, one.watch, { code: 137, signal: KILL });
+    await clean(tested, one.run);
+
+    assert.equal(tested.runtime.isAlive(other.init), true);
+    await clean(tested, other.run);
+  });
+
+  check('what a run uses is told while there is something of it', async (tested) => {
+    const run = await tested.prepare('deaf');
+    assert.equal(tested.runtime.usage(run), undefined);
+    await tested.complete(tested.runtime.create(run, new AbortController().signal));
+    await tested.complete(tested.runtime.release(run));
+
+    const usage = tested.runtime.usage(run);
+
+    assert.equal(usage?.processes, 1);
+    assert.ok(usage.at > 0);
+    await clean(tested, run);
+    assert.equal(tested.runtime.usage(run), undefined);
   });
 
   check('a guard kills at its time, and tells that it did', async (tested) => {

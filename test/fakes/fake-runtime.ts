@@ -13,10 +13,10 @@ import type {
   ResolveRequest,
   RunDiagnosis,
   RunObservation,
-  RunUsage,
   RunPlan,
   RunRef,
   Runtime,
+  RunUsage,
   RunWatch,
   SignalView,
   StartFailure,
@@ -302,8 +302,10 @@ export class FakeRuntime implements Runtime {
     return Promise.resolve();
   }
 
-  reopenLog(): Promise<void> {
-    return Promise.resolve();
+  reopenLog(run: RunRef): Promise<void> {
+    return this.#slow(() => {
+      if (this.#need(run).monitor?.isAlive !== true) throw new BerthError('WrongState', 'the monitor has ended');
+    });
   }
 
   makeLog(): Promise<void> {
@@ -311,7 +313,10 @@ export class FakeRuntime implements Runtime {
   }
 
   usage(run: RunRef): RunUsage | undefined {
-    return this.#runOf(run)?.process?.isAlive === true ? { at: this.#host.clock.wall(), processes: 1 } : undefined;
+    this.#power.need();
+    const made = this.#runOf(run);
+    if (made?.process === undefined) return undefined;
+    return { at: this.#host.clock.wall(), processes: made.process.isAlive ? 1 : 0 };
   }
 
   #runOf(run: RunRef): FakeRun | undefined {

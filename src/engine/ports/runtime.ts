@@ -1,5 +1,12 @@
 import type { ProcessIdentity } from '../../base/process-identity.ts';
-import type { MountRequest, ProcessUser, Rlimit, SecurityRequest, SupplementalGroups } from '../container/spec.ts';
+import type {
+  MountRequest,
+  ProcessUser,
+  Resources,
+  Rlimit,
+  SecurityRequest,
+  SupplementalGroups,
+} from '../container/spec.ts';
 import type { ContainerRow, RunProcesses } from '../container/state.ts';
 import type { DebtKind } from '../rows.ts';
 import type { NamespacePins, SandboxRow } from '../sandbox/state.ts';
@@ -77,6 +84,8 @@ export interface CleanStep {
   readonly kind: CleanKind;
   /** What it is about, for people: a path, a runtime id. */
   readonly what: string;
+  /** What a debt of it has to remember, for the time when nothing else of the run is known. */
+  readonly path?: string;
   readonly perform: () => Promise<void>;
 }
 
@@ -237,8 +246,11 @@ export interface Runtime {
   killExec(run: RunRef, execId: string, identity: ProcessIdentity): Promise<void>;
 
   oomKills(run: RunRef): number | undefined;
-  /** In the order in which they must be done. */
-  cleanSteps(run: RunRef): readonly CleanStep[];
+  /**
+   * In the order in which they must be done.
+   * @param path from the step's debt, when it is done again
+   */
+  cleanSteps(run: RunRef, path?: string): readonly CleanStep[];
 
   /** Every run that left something in the volatile folder. */
   find(): Promise<readonly RunRef[]>;
@@ -266,6 +278,8 @@ export interface ResolveRequest {
   readonly supplementalGroups: SupplementalGroups | undefined;
   readonly mounts: readonly MountRequest[];
   readonly security: SecurityRequest;
+  /** What this host cannot limit is refused as well. */
+  readonly resources?: Resources;
   readonly rlimits: readonly Rlimit[];
   readonly signal: AbortSignal | undefined;
 }

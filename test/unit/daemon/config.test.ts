@@ -14,6 +14,11 @@ test('the socket follows the run folder', () => {
   assert.equal(parseConfig('[paths]\nrun = "/tmp/r"').api.socket, '/tmp/r/berth.sock');
 });
 
+test('a daemon with a run folder of its own has its network namespaces in it', () => {
+  assert.equal(parseConfig('').network.netns_dir, '/run/netns');
+  assert.equal(parseConfig('[paths]\nrun = "/tmp/r"').network.netns_dir, '/tmp/r/netns');
+});
+
 for (const [text, message] of [
   ['[stop]\ngrase = "1s"', /"stop\.grase" is not known: did you mean "grace"\?/],
   ['[stopp]', /"stopp" is not known: did you mean "stop"\?/],

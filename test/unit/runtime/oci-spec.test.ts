@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ContainerSpec } from '../../../src/engine/container/spec.ts';
-import type { HostAbilities, OciSpec } from '../../../src/runtime/oci-spec.ts';
+import { infraSpec } from '../../../src/runtime/infra.ts';
+import { checkResources } from '../../../src/runtime/oci-resources.ts';
+import type { HostAbilities, OciSpec, OciSpecInput } from '../../../src/runtime/oci-spec.ts';
 import { ociSpec } from '../../../src/runtime/oci-spec.ts';
 import { containerSpec } from '../../support/rows.ts';
 
@@ -18,16 +20,26 @@ const host: HostAbilities = {
   devices: [{ path: '/dev/fuse', type: 'c', major: 10, minor: 229, mode: 0o666 }],
 };
 
-function build(given: Partial<ContainerSpec>, abilities: Partial<HostAbilities> = {}): OciSpec {
+function build(
+  given: Partial<ContainerSpec>,
+  abilities: Partial<HostAbilities> = {},
+  input: Partial<OciSpecInput> = {},
+): OciSpec {
   return ociSpec({
     spec: containerSpec(given),
     pins: { net: '/pins/net', ipc: '/pins/ipc', uts: '/pins/uts' },
     rootfs: '/run/rootfs',
-    cgroupPath: '/berth/c1',
+    pidNamespace: undefined,
     etcFiles: [{ source: '/run/hosts', target: '/etc/hosts' }],
+    shm: undefined,
+    seccomp: undefined,
     host: { ...host, ...abilities },
+    ...input,
   });
 }
+
+const namespacesOf = (spec: OciSpec): { type: string; path?: string }[] =>
+  spec.linux['namespaces'] as { type: string; path?: string }[];
 
 test('nothing that the daemon may not hand on is asked of the runtime', () => {
   const { process } = build({ rlimits: [{ name: 'nproc', soft: 500, hard: 1_000 }], oomScoreAdj: -500 });
@@ -95,7 +107,7 @@ test('a privileged container gets all capabilities and devices, no filter and no
 });
 
 test('pinned namespaces are joined, the others are the container’s own or the host’s', () => {
-  const types = (spec: OciSpec): string[] => (spec.linux['namespaces'] as { type: string }[]).map(({ type }) => type);
+  const types = (spec: OciSpec): string[] => namespacesOf(spec).map(({ type }) => type);
   assert.deepEqual(types(build({})), ['mount', 'cgroup', 'pid', 'network', 'ipc', 'uts']);
   assert.ok(!types(build({ pid: 'host' })).includes('pid'));
 });
@@ -118,6 +130,141 @@ test('own mounts take the place of the default ones, and parents come before wha
     'rro',
   ]);
   assert.ok(mounts.find(({ destination }) => destination === '/dev/shm')?.options.includes('size=1024'));
+});
+
+for (const [name, given, pidNamespace, expected] of [
+  ['its own', { pid: 'container' }, undefined, [{ type: 'pid' }]],
+  ['the host’s', { pid: 'host' }, undefined, []],
+  ['its sandbox’s', { pid: 'sandbox' }, '/proc/1/fd/20', [{ type: 'pid', path: '/proc/1/fd/20' }]],
+  ['another’s', { pid: { target: 'c2' } }, '/proc/1/fd/21', [{ type: 'pid', path: '/proc/1/fd/21' }]],
+] as const) {
+  test(`a container can have ${name} PID namespace`, () => {
+    const found = namespacesOf(build(given, {}, { pidNamespace })).filter(({ type }) => type === 'pid');
+    assert.deepEqual(found, expected);
+  });
+}
+
+for (const [name, given, expected] of [
+  ['recursively', {}, ['rbind', 'rprivate', 'ro', 'rro']],
+  ['for itself alone', { isWritableBelow: true }, ['rbind', 'rprivate', 'ro']],
+  ['with propagation', { propagation: 'rslave' }, ['rbind', 'rslave', 'ro', 'rro']],
+] as const) {
+  test(`a mount can be read-only ${name}`, () => {
+    const mount = { kind: 'bind', source: '/data', target: '/data', isReadonly: true, ...given } as const;
+    assert.deepEqual(build({ mounts: [mount] }).mounts.at(-1)?.options, expected);
+  });
+}
+
+test('shared memory that others have too is mounted in place of an own one', () => {
+  const shm = (input: Partial<OciSpecInput>): object | undefined =>
+    build({ shmSizeBytes: 1_000 }, {}, input).mounts.find(({ destination }) => destination === '/dev/shm');
+  assert.deepEqual(shm({ shm: '/pins/shm' }), {
+    destination: '/dev/shm',
+    type: 'bind',
+    source: '/pins/shm',
+    options: ['bind', 'rprivate', 'nosuid', 'noexec', 'nodev', 'rw'],
+  });
+  assert.deepEqual(shm({}), {
+    destination: '/dev/shm',
+    type: 'tmpfs',
+    source: 'shm',
+    options: ['nosuid', 'noexec', 'nodev', 'mode=1777', 'size=1000'],
+  });
+});
+
+test('the cgroup is the one that the container was given', () => {
+  assert.equal(build({ cgroupPath: '/kubepods/pod1/c1' }).linux['cgroupsPath'], '/kubepods/pod1/c1');
+});
+
+test('masked and read-only paths that were asked for take the place of the usual ones, also when there are none', () => {
+  const { linux } = build({ security: { maskedPaths: ['/bin/ls'], readonlyPaths: [] } });
+  assert.deepEqual([linux['maskedPaths'], linux['readonlyPaths']], [['/bin/ls'], []]);
+  const privileged = build({ security: { isPrivileged: true, maskedPaths: ['/proc/kcore'], readonlyPaths: ['/sys'] } });
+  assert.deepEqual([privileged.linux['maskedPaths'], privileged.linux['readonlyPaths']], [undefined, undefined]);
+});
+
+test('a filter of a file takes the place of the default one, but not for who needs none', () => {
+  const seccomp = { defaultAction: 'SCMP_ACT_LOG', syscalls: [] };
+  assert.equal(build({ security: { seccomp: { file: '/p' } } }, {}, { seccomp }).linux['seccomp'], seccomp);
+  const privileged = { seccomp: { file: '/p' }, isPrivileged: true } as const;
+  assert.equal(build({ security: privileged }, {}, { seccomp }).linux['seccomp'], undefined);
+  assert.equal(build({ security: { seccomp: 'unconfined' } }).linux['seccomp'], undefined);
+});
+
+test('a process has its own group among its groups, once', () => {
+  const { process } = containerSpec({});
+  const groups = (gid: number, additionalGids: number[]): readonly number[] =>
+    build({ process: { ...process, user: { uid: 1, gid, additionalGids, home: '/' } } }).process.user.additionalGids;
+  assert.deepEqual(groups(5, [6, 7]), [5, 6, 7]);
+  assert.deepEqual(groups(5, [6, 5]), [5, 6]);
+});
+
+for (const [resources, expected] of [
+  [{ cpuQuotaUs: 20_000, cpuPeriodUs: 50_000 }, { cpu: { quota: 20_000, period: 50_000 } }],
+  [{ cpuQuotaUs: 20_000 }, { cpu: { quota: 20_000, period: 100_000 } }],
+  [{ cpuQuotaUs: -1, cpuPeriodUs: 50_000 }, { cpu: { period: 50_000 } }],
+  [{ cpuQuotaUs: -1 }, {}],
+  [{ cpus: 1.5, cpuPeriodUs: 10_000 }, { cpu: { quota: 15_000, period: 10_000 } }],
+  [{ cpusetCpus: '0-1', cpusetMems: '0' }, { cpu: { cpus: '0-1', mems: '0' } }],
+  [{ hugepageBytes: { '2MB': 4 << 20 } }, { hugepageLimits: [{ pageSize: '2MB', limit: 4 << 20 }] }],
+  [{ unified: { 'memory.high': '5' } }, { unified: { 'memory.high': '5' } }],
+  [{ hugepageBytes: {}, unified: {} }, {}],
+] as const) {
+  test(`resources ${JSON.stringify(resources)} are ${JSON.stringify(expected)}`, () => {
+    const { devices: _, ...limits } = build({ resources }).linux['resources'] as Record<string, unknown>;
+    assert.deepEqual(limits, expected);
+  });
+}
+
+for (const [file, code] of [
+  ['memory.high', undefined],
+  ['hugetlb.2MB.max', undefined],
+  ['cgroup.procs', 'InvalidArgument'],
+  ['cgroup.freeze', 'InvalidArgument'],
+  ['../other/memory.max', 'InvalidArgument'],
+  ['memory', 'InvalidArgument'],
+] as const) {
+  test(`writing to "${file}" of a v2 cgroup is ${code === undefined ? 'allowed' : 'refused'}`, () => {
+    const check = (): void => checkResources({ unified: { 'cpu.weight': '100', [file]: '1' } }, 'v2');
+    if (code === undefined) check();
+    else assert.throws(check, { code, field: 'resources.unified' });
+  });
+}
+
+test('an infra container is given nothing, whatever its spec says', () => {
+  const spec = containerSpec({
+    role: 'infra',
+    mounts: [{ kind: 'bind', source: '/', target: '/host' }],
+    security: { isPrivileged: true, addCapabilities: ['ALL'], seccomp: 'unconfined' },
+    cgroupPath: '/kubepods/pod1/infra',
+    oomScoreAdj: 100,
+  });
+  const pins = { net: '/pins/net' };
+  const made = infraSpec({ spec, pins, rootfs: '/run/rootfs', pidNamespace: undefined, host }, '/usr/bin/catatonit');
+
+  assert.deepEqual(made.process.args, ['/catatonit', '-P']);
+  assert.deepEqual(made.process.capabilities, {
+    bounding: [],
+    effective: [],
+    permitted: [],
+    inheritable: [],
+    ambient: [],
+  });
+  assert.equal(made.process.noNewPrivileges, true);
+  assert.equal(made.process.oomScoreAdj, 100);
+  assert.deepEqual(made.root, { path: '/run/rootfs', readonly: true });
+  assert.deepEqual(
+    made.mounts.map(({ destination }) => destination),
+    ['/proc', '/dev', '/catatonit'],
+  );
+  assert.ok(made.mounts.at(-1)?.options.includes('ro'));
+  assert.notEqual(made.linux['seccomp'], undefined);
+  assert.equal(made.linux['devices'], undefined);
+  assert.equal(made.linux['cgroupsPath'], '/kubepods/pod1/infra');
+  assert.deepEqual(
+    namespacesOf(made).map(({ type }) => type),
+    ['mount', 'cgroup', 'pid', 'network'],
+  );
 });
 
 test('limits are written in the kernel’s units', () => {

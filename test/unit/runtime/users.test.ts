@@ -25,6 +25,28 @@ for (const [wanted, expected] of [
   });
 }
 
+for (const [wanted, supplemental, expected] of [
+  ['web', { gids: [7] }, [2000, 2001, 7]],
+  ['web:web', { gids: [] }, [2000, 2001]],
+  ['web', { gids: [2000, 1001, 7, 7] }, [2000, 2001, 7]],
+  ['web', { gids: [7, 8], isStrict: true }, [7, 8]],
+  ['web:extra', { gids: [], isStrict: true }, []],
+  ['4711:4712', { gids: [4712, 7] }, [7]],
+] as const) {
+  test(`user "${wanted}" with groups ${JSON.stringify(supplemental)} has ${expected.join(', ') || 'none'} beside its own`, () => {
+    assert.deepEqual(resolveUser(wanted, read, supplemental).additionalGids, expected);
+  });
+}
+
+test('a group that is no number of a group is refused', () => {
+  for (const gid of [-1, 1.5, 2 ** 32]) {
+    assert.throws(() => resolveUser('', read, { gids: [gid] }), {
+      code: 'InvalidArgument',
+      field: 'supplementalGroups',
+    });
+  }
+});
+
 test('an image without passwd has root and numbers', () => {
   assert.deepEqual(
     resolveUser('', () => undefined),

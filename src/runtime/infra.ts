@@ -1,0 +1,84 @@
+import { open } from 'node:fs/promises';
+import { BerthError } from '../base/errors.ts';
+import type { ContainerSpec } from '../engine/container/spec.ts';
+import { MS } from '../linux/abi.ts';
+import type { NamespaceThread } from '../linux/namespaces.ts';
+import { infraMounts } from './oci-mounts.ts';
+import { ociSpec } from './oci-spec.ts';
+import type { OciSpec, OciSpecInput } from './oci-spec.ts';
+import { findProgram } from './program.ts';
+
+/** Where distributions have it that do not have it in PATH. */
+const OTHER_FOLDERS = ['/usr/libexec/podman', '/usr/libexec/catatonit'];
+
+/** The infra container's program: catatonit, in the mode in which it runs nothing and reaps what becomes its child. */
+const PROGRAM = '/catatonit';
+const ARGS = [PROGRAM, '-P'];
+
+/** Nobody's: what runs in the containers of the sandbox may be root, but is not the same user. As in pause images. */
+const UID = 65_535;
+
+/** In its root there are mount points and nothing else. */
+const ROOT_OPTIONS = 'mode=755,size=64k';
+
+/**
+ * Finds catatonit.
+ * @param wanted its name, or its path
+ * @throws BerthError Unavailable when there is none, or one that needs libraries, which its root does not have
+ */
+export async function findInit(wanted: string): Promise<string> {
+  const path = findProgram(wanted, OTHER_FOLDERS);
+  if (await isStatic(path)) return path;
+  throw new BerthError(
+    'Unavailable',
+    `Cannot use "${path}" as init: it is no statically linked program: install catatonit, or set "sandbox.init"`,
+  );
+}
+
+const PT_INTERP = 3;
+const LARGEST_HEADER_BYTES = 4_096;
+
+/**
+ * Whether a program runs where nothing else is: it names no interpreter.
+ * @see elf(5): e_phoff at 32, e_phentsize at 54, e_phnum at 56; p_type is the first word of a program header
+ */
+async function isStatic(path: string): Promise<boolean> {
+  const file = await open(path, 'r');
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(LARGEST_HEADER_BYTES));
+    const isElf64 = bytesRead > 64 && buffer.toString('latin1', 0, 5) === '\x7fELF\x02';
+    if (!isElf64) return false;
+    const [start, size, count] = [Number(buffer.readBigUInt64LE(32)), buffer.readUInt16LE(54), buffer.readUInt16LE(56)];
+    if (start + size * count > bytesRead) return false;
+    return Array.from({ length: count }, (_, index) => buffer.readUInt32LE(start + index * size)).every(
+      (type) => type !== PT_INTERP,
+    );
+  } finally {
+    await file.close();
+  }
+}
+
+/** Its root, which is unmounted as every other's is. */
+export async function mountInfraRoot(thread: NamespaceThread, rootfs: string): Promise<void> {
+  const flags = MS.NOSUID | MS.NODEV | MS.NOEXEC;
+  await thread.call({ op: 'mount', source: 'infra', target: rootfs, type: 'tmpfs', flags, data: ROOT_OPTIONS });
+}
+
+/** @param program the path of catatonit */
+export function infraSpec(input: Omit<OciSpecInput, 'etcFiles' | 'shm' | 'seccomp'>, program: string): OciSpec {
+  const spec = confined(input.spec);
+  const base = ociSpec({ ...input, spec, etcFiles: [], shm: undefined, seccomp: undefined });
+  return { ...base, mounts: infraMounts({ source: program, target: PROGRAM }) };
+}
+
+/** Whatever else its spec says: it needs nothing, so it gets nothing. */
+function confined(spec: ContainerSpec): ContainerSpec {
+  const user = { uid: UID, gid: UID, additionalGids: [], home: '/' };
+  return {
+    ...spec,
+    process: { ...spec.process, args: ARGS, env: [], cwd: '/', user, hasTerminal: false, hasStdin: false },
+    pid: 'container',
+    mounts: [],
+    security: { dropCapabilities: ['ALL'], noNewPrivileges: true, isReadonlyRootfs: true, seccomp: 'default' },
+  };
+}
