@@ -1,4 +1,3 @@
-import type { ChildProcess } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import type { OutputChunk } from '../engine/ports.ts';
@@ -17,17 +16,17 @@ export class OutputQueue implements AsyncIterable<OutputChunk> {
   #stderrTail: Buffer = Buffer.alloc(0);
   readonly #closed = Promise.withResolvers<void>();
 
-  constructor({ stdout, stderr }: ChildProcess) {
+  constructor({ stdout, stderr }: { readonly stdout: Readable; readonly stderr: Readable }) {
     const streams = [
       ['stdout', stdout],
       ['stderr', stderr],
     ] as const;
-    this.#streams = [stdout, stderr].filter((stream) => stream !== null);
+    this.#streams = [stdout, stderr];
     this.#open = this.#streams.length;
     for (const [name, stream] of streams) {
-      stream?.on('data', (data: Buffer) => this.#push(name, data));
-      stream?.on('error', () => undefined);
-      stream?.once('close', () => this.#onClose());
+      stream.on('data', (data: Buffer) => this.#push(name, data));
+      stream.on('error', () => undefined);
+      stream.once('close', () => this.#onClose());
     }
   }
 

@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import { BerthError, isMissing, messageOf } from '../base/errors.ts';
@@ -9,6 +9,8 @@ import type { Cgroup } from '../linux/cgroup.ts';
 import type { Children } from '../linux/children.ts';
 import { Pidfd, identify } from '../linux/process.ts';
 import { OutputQueue } from './exec-output.ts';
+import { withPipes } from './exec-pipes.ts';
+import type { ExecStreams } from './exec-pipes.ts';
 import type { OciCli } from './oci-cli.ts';
 import { codeOfFailure } from './failure-words.ts';
 import { tidyMessage } from './oci-cli.ts';
@@ -38,7 +40,7 @@ export interface StartedExec extends ExecProcess {
   readonly id: string;
   /** The command has ended, and its output is still being read. */
   readonly isDraining: boolean;
-  /** The command's end of its output, as /proc/PID/fd shows it: `socket:[4711]`. */
+  /** Its output, as /proc/PID/fd shows it: `pipe:[4711]`. */
   readonly outputLinks: readonly string[];
 }
 
@@ -51,26 +53,39 @@ export async function startExec(parts: ExecParts, order: ExecOrder, signal: Abor
   const { plan, runFolder } = order;
   const processFile = `${runFolder}/exec-${plan.id}.json`;
   const pidFile = `${runFolder}/exec-${plan.id}.pid`;
-  await writeFile(processFile, JSON.stringify(order.process), { mode: 0o600 });
   const own = execCgroup(order.cgroup, plan.id);
-  makeCgroup(own); // crun leaves out a hierarchy in which it does not exist, and the limits with it
-  const cgroupFlag = ['--cgroup', execCgroupName(plan.id)];
-  const verb = ['exec', ...cgroupFlag, '--process', processFile, '--pid-file', pidFile, order.runtimeId];
-  const child = parts.children.spawn(parts.cli.path, parts.cli.arguments(...verb), {
-    stdio: [plan.hasStdin ? 'pipe' : 'ignore', 'pipe', 'pipe'],
-    env: parts.cli.env,
-    detached: true,
-  });
-  const exec = new DirectExec(parts, order, child, own);
   try {
-    const pid = await exec.untilRunning(pidFile, signal);
-    exec.identified(pid);
-    return exec;
-  } catch (error) {
-    await exec.kill();
-    throw error;
+    await writeFile(processFile, JSON.stringify(order.process), { mode: 0o600 });
+    makeCgroup(own); // crun leaves out a hierarchy in which it does not exist, and the limits with it
+    const files = ['--process', processFile, '--pid-file', pidFile];
+    const exec = spawnExec(parts, order, own, ['--cgroup', execCgroupName(plan.id), ...files]);
+    try {
+      exec.identified(await exec.untilRunning(pidFile, signal));
+      return exec;
+    } catch (error) {
+      await exec.kill();
+      throw error;
+    }
   } finally {
     await Promise.all([processFile, pidFile].map((file) => rm(file, { force: true })));
+  }
+}
+
+function spawnExec(
+  parts: ExecParts,
+  { plan, runtimeId }: ExecOrder,
+  own: Cgroup,
+  flags: readonly string[],
+): DirectExec {
+  const args = parts.cli.arguments('exec', ...flags, runtimeId);
+  try {
+    const { started: child, streams } = withPipes(plan.hasStdin, (stdio) =>
+      parts.children.spawn(parts.cli.path, args, { stdio: [...stdio], env: parts.cli.env, detached: true }),
+    );
+    return new DirectExec(parts, { id: plan.id, child, streams, own });
+  } catch (error) {
+    own.remove();
+    throw error;
   }
 }
 
@@ -109,20 +124,24 @@ class DirectExec implements StartedExec {
   #identity: ProcessIdentity | undefined;
   readonly #parts: ExecParts;
   readonly #child: ChildProcess;
+  readonly #stdin: ExecStreams['stdin'];
   readonly #own: Cgroup;
   readonly #exit: Promise<number>;
   readonly #queue: OutputQueue;
 
-  constructor(parts: ExecParts, order: ExecOrder, child: ChildProcess, own: Cgroup) {
-    this.id = order.plan.id;
+  constructor(
+    parts: ExecParts,
+    { id, child, streams, own }: { id: string; child: ChildProcess; streams: ExecStreams; own: Cgroup },
+  ) {
+    this.id = id;
     this.#parts = parts;
     this.#child = child;
     this.#own = own;
-    this.#queue = new OutputQueue(child);
-    // At once: the runtime ends with the command, which may be long over when its pid is known.
-    this.outputLinks = [1, 2].flatMap((fd) => linkOf(`/proc/${child.pid ?? 0}/fd/${fd}`));
+    this.#stdin = streams.stdin;
+    this.#queue = new OutputQueue(streams);
+    this.outputLinks = streams.outputLinks;
     this.output = this.#queue;
-    child.stdin?.on('error', () => undefined); // the command does not read its input
+    streams.stdin?.on('error', () => undefined); // the command does not read its input
     this.#exit = new Promise((resolve, reject) => {
       child.once('exit', (code, signal) => resolve(code ?? (signal === null ? 255 : 137)));
       child.once('error', (error) => {
@@ -169,13 +188,13 @@ class DirectExec implements StartedExec {
   }
 
   write(data: Uint8Array): Promise<void> {
-    const { stdin } = this.#child;
-    if (stdin === null || stdin.destroyed) return Promise.resolve();
+    const stdin = this.#stdin;
+    if (stdin === undefined || stdin.destroyed) return Promise.resolve();
     return new Promise((resolve) => void stdin.write(data, () => resolve()));
   }
 
   closeInput(): void {
-    this.#child.stdin?.end();
+    this.#stdin?.end();
   }
 
   signal(number: number): boolean {
@@ -218,7 +237,7 @@ class DirectExec implements StartedExec {
     this.isDraining = true;
     const isOutputCut = !(await this.#queue.drained(DRAIN_MS));
     this.isDraining = false;
-    this.#child.stdin?.destroy();
+    this.#stdin?.destroy();
     try {
       this.#own.remove();
     } catch {
@@ -232,12 +251,4 @@ function readPid(file: string): number | undefined {
   if (!existsSync(file)) return undefined;
   const pid = Number(readFileSync(file, 'utf8'));
   return pid > 0 ? pid : undefined; // it is being written
-}
-
-function linkOf(path: string): string[] {
-  try {
-    return [readlinkSync(path)];
-  } catch {
-    return []; // it has ended
-  }
 }

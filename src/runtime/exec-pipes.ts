@@ -1,0 +1,45 @@
+import { readlinkSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { close, pipe } from '../linux/abi.ts';
+
+/** The daemon's ends of a command's standard streams. */
+export interface ExecStreams {
+  /** Undefined: the command has no input. */
+  readonly stdin: Socket | undefined;
+  readonly stdout: Socket;
+  readonly stderr: Socket;
+  /** The output's pipes as /proc/PID/fd shows them: `pipe:[4711]`. */
+  readonly outputLinks: readonly string[];
+}
+
+/**
+ * Opens pipes for a command, and closes the command's ends as soon as it has been started with them. They are pipes and
+ * no sockets, as Node would make them: a socket cannot be opened by its name, so `/dev/stdout` would be nothing that a
+ * program can write to.
+ * @param start gets the descriptors of the command's standard streams
+ * @throws SystemError EMFILE, ENFILE
+ */
+export function withPipes<T>(
+  hasStdin: boolean,
+  start: (stdio: readonly ['ignore' | number, number, number]) => T,
+): { readonly started: T; readonly streams: ExecStreams } {
+  using commands = new DisposableStack();
+  using own = new DisposableStack();
+  const open = (isInput: boolean): { readonly command: number; readonly own: number } => {
+    const { readEnd, writeEnd } = pipe();
+    const ends = isInput ? { command: readEnd, own: writeEnd } : { command: writeEnd, own: readEnd };
+    commands.defer(() => close(ends.command));
+    own.defer(() => close(ends.own));
+    return ends;
+  };
+  const [input, output, errors] = [hasStdin ? open(true) : undefined, open(false), open(false)];
+  const started = start([input?.command ?? 'ignore', output.command, errors.command]);
+  const streams = {
+    stdin: input === undefined ? undefined : new Socket({ fd: input.own, readable: false, writable: true }),
+    stdout: new Socket({ fd: output.own, readable: true, writable: false }),
+    stderr: new Socket({ fd: errors.own, readable: true, writable: false }),
+    outputLinks: [output, errors].map((ends) => readlinkSync(`/proc/self/fd/${ends.own}`)),
+  };
+  own.move(); // from here on the sockets close them
+  return { started, streams };
+}
