@@ -1,22 +1,24 @@
-import { constants, existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
-import { mkdir, open, readFile, stat } from 'node:fs/promises';
+import { constants, readFileSync, readdirSync, readlinkSync, statSync } from 'node:fs';
+import { open, readFile, realpath, rm, stat } from 'node:fs/promises';
 import type { ChildProcess } from 'node:child_process';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import { abortError, whenAborted } from '../base/abort.ts';
-import { BerthError, isMissing, messageOf } from '../base/errors.ts';
+import { BerthError, errnoOf, isMissing, messageOf } from '../base/errors.ts';
 import type { ProcessIdentity } from '../base/process-identity.ts';
 import type { RunProcesses } from '../engine/container/state.ts';
 import { runtimeIdOf } from '../engine/container/state.ts';
 import type { ExitFile, RunRef, StartFailure } from '../engine/ports.ts';
 import type { Children } from '../linux/children.ts';
-import { identify } from '../linux/process.ts';
+import { identify, isRunning } from '../linux/process.ts';
+import { isFolder, isThere, makeLog, openToReaders } from './log-file.ts';
 import type { Monitor, MonitorOrder } from './monitor.ts';
 import type { OciCli } from './oci-cli.ts';
 import { codeOfFailure } from './failure-words.ts';
 import { tidyMessage } from './oci-cli.ts';
 import type { RunFolders } from './run-folder.ts';
+import { endSession } from './session.ts';
 
 /** What conmon writes to its sync pipe: one line of JSON. @see conmon src/parent_pipe_fd.c */
 interface SyncMessage {
@@ -26,6 +28,8 @@ interface SyncMessage {
 
 const SYNC_FD = 3;
 const REOPEN_WITHIN_MS = 2_000;
+/** @see conmon src/ctrl.c, process_terminal_ctrl_line: 2 is for the log, which has no use for the numbers */
+const REOPEN_LOG = '2 0 0\n';
 
 /** conmon as the monitor, one process per run. */
 export class Conmon implements Monitor {
@@ -44,15 +48,17 @@ export class Conmon implements Monitor {
   }
 
   async create(order: MonitorOrder, signal: AbortSignal): Promise<RunProcesses | StartFailure> {
-    await mkdir(dirname(order.logPath), { recursive: true, mode: 0o700 });
+    await makeLog(order.logPath); // conmon would follow a link, and let nobody but root read it
     const child = this.#spawn(order);
+    const leader = child.pid === undefined ? undefined : identify(this.#bootId, child.pid);
     const sync = child.stdio[SYNC_FD] as Readable;
     try {
       const said = await firstLine(child, sync, signal);
       if (said.pid <= 0) return failureOf(said.message ?? '');
       return await this.#processesOf(order.run, child, said.pid);
     } catch (error) {
-      child.kill('SIGKILL'); // takes the runtime's create with it, by PDEATHSIG
+      // The runtime's create would end with it, but a moment later, in which it may make one thing more.
+      if (leader !== undefined) await endSession(leader);
       throw error;
     } finally {
       sync.destroy();
@@ -85,20 +91,41 @@ export class Conmon implements Monitor {
   }
 
   async reopenLog(run: RunRef, logPath: string): Promise<void> {
-    const folder = dirname(logPath);
-    if (!existsSync(folder)) {
+    if (!(await isFolder(dirname(logPath)))) {
       throw new BerthError('NotFound', `Cannot reopen log "${logPath}": its folder is gone`);
     }
-    if (existsSync(logPath)) {
+    if (await isThere(logPath)) {
+      if (await this.#isWritingTo(run, logPath)) return;
       throw new BerthError('WrongState', `Cannot reopen log "${logPath}": move the old one away first, or it is lost`);
     }
-    await writeFifo(`${this.#folders.pathOf(run)}/ctl`, '2 0 0\n');
+    await rm(`${logPath}.tmp`, { force: true }); // conmon makes it under this name, and would follow a link
+    await this.#control(run, REOPEN_LOG);
     const end = performance.now() + REOPEN_WITHIN_MS;
-    while (!existsSync(logPath)) {
+    while (!(await isThere(logPath))) {
       if (performance.now() > end) {
         throw new BerthError('DeadlineExceeded', `Cannot reopen log "${logPath}": the monitor did not make it`);
       }
       await sleepFor(1);
+    }
+    await openToReaders(logPath);
+  }
+
+  /** By the links of its descriptors: a file that was renamed or removed goes by another name there. */
+  async #isWritingTo(run: RunRef, logPath: string): Promise<boolean> {
+    const monitor = (await this.#folders.readProcesses(run))?.monitor;
+    if (monitor === undefined || !isRunning(monitor, this.#bootId)) return false;
+    const path = `${await realpath(dirname(logPath))}/${basename(logPath)}`;
+    const folder = `/proc/${monitor.pid}/fd`;
+    return readdirSync(folder).some((fd) => readlinkSync(`${folder}/${fd}`) === path);
+  }
+
+  /** @throws BerthError WrongState when the monitor is gone */
+  async #control(run: RunRef, message: string): Promise<void> {
+    try {
+      await writeFifo(`${this.#folders.pathOf(run)}/ctl`, message);
+    } catch (error) {
+      if (!isMissing(error) && errnoOf(error) !== 'ENXIO') throw error;
+      throw new BerthError('WrongState', 'Cannot tell the monitor: it has ended', { cause: error });
     }
   }
 
@@ -118,7 +145,7 @@ export class Conmon implements Monitor {
         ...['--bundle', folder, '--container-pidfile', `${folder}/pid`],
         ...['--exit-dir', this.#folders.exits, '--log-path', `k8s-file:${order.logPath}`],
         ...(order.hasTerminal ? ['--terminal'] : []),
-        ...(order.hasStdin ? ['--stdin'] : []),
+        ...(order.hasStdin ? ['--stdin', ...(order.isStdinOnce ? [] : ['--leave-stdin-open'])] : []),
       ],
       {
         stdio: ['ignore', 'ignore', 'pipe', 'pipe'],

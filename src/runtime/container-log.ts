@@ -1,10 +1,8 @@
 import { watch } from 'node:fs';
-import { open, rm, rmdir } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { setTimeout as sleepFor } from 'node:timers/promises';
-import { errnoOf, isMissing } from '../base/errors.ts';
 import type { LogLine, LogQuery } from '../engine/ports.ts';
+import { openLogToRead } from './log-file.ts';
 
 const CHUNK_BYTES = 64 << 10;
 /** Followers are woken by the file's changes; this is for file systems and hosts where nobody wakes them. */
@@ -17,7 +15,7 @@ const NEWLINE = 10;
  * @see kubernetes design "CRI logging format"
  */
 export async function* readLog(path: string, query: LogQuery): AsyncGenerator<LogLine> {
-  const file = await openIfThere(path);
+  const file = await openLogToRead(path);
   if (file === undefined) return;
   await using _ = { [Symbol.asyncDispose]: () => file.close() };
   let position = query.tail === undefined ? 0 : await startOfTail(file, query.tail);
@@ -70,16 +68,6 @@ export async function explainEarlyEnd(path: string): Promise<string | undefined>
   return undefined;
 }
 
-/** Removes the log and its rotated predecessors, which stand in a folder of the container's own. */
-export async function removeLog(path: string): Promise<void> {
-  await rm(path, { force: true });
-  try {
-    await rmdir(dirname(path));
-  } catch (error) {
-    if (errnoOf(error) !== 'ENOTEMPTY' && !isMissing(error)) throw error;
-  }
-}
-
 /** Where the last `lines` full lines begin. A record that is partial counts with the one that ends its line. */
 async function startOfTail(file: FileHandle, lines: number): Promise<number> {
   const { size } = await file.stat();
@@ -117,15 +105,6 @@ async function endsPartial(file: FileHandle, end: number): Promise<boolean> {
     length: Math.min(64, end - start),
   });
   return / std(?:out|err) P(?: |$)/.test(buffer.toString('latin1', 0, bytesRead));
-}
-
-async function openIfThere(path: string): Promise<FileHandle | undefined> {
-  try {
-    return await open(path, 'r');
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
-  }
 }
 
 /** Wakes a follower when the file changes, when nothing more will come, and now and then in any case. */

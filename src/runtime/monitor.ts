@@ -11,6 +11,8 @@ export interface MonitorOrder {
   readonly logPath: string;
   readonly hasTerminal: boolean;
   readonly hasStdin: boolean;
+  /** Its input ends with the first client that was attached to it. */
+  readonly isStdinOnce: boolean;
 }
 
 /** Supervises one run: owns its standard streams and its log, writes how it ended, and outlives the daemon. */
@@ -25,8 +27,9 @@ export interface Monitor {
   /** The monitor of a run by the process list, for a daemon that lost what it knew. */
   findProcess(run: RunRef): ProcessIdentity | undefined;
   /**
-   * Goes on in a new log file. Resolves when it exists.
-   * @throws BerthError NotFound when the log's folder is gone: the monitor is left alone then, as it would die of it
+   * Goes on in a new log file. Resolves when it exists; at once when the monitor writes to the one there.
+   * @throws BerthError NotFound when the log's folder is gone: the monitor is left alone then, as it would die of it;
+   *   WrongState when something else stands there
    */
   reopenLog(run: RunRef, logPath: string): Promise<void>;
 }
