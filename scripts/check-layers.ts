@@ -31,8 +31,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
 /** Shapes that ports are made of: drivers speak of rows and specs too. */
 const PORT_FILES = /^engine\/(ports|rows|container\/(spec|state)|sandbox\/state)\.ts$/;
-/** Folders whose files are all entered from outside. */
-const OPEN = new Set(['base', 'linux', 'gen']);
+/** Folders whose files are all entered from outside, as those of gen/ are. */
+const OPEN = new Set(['base', 'linux']);
 /** npm packages that only these layers may use. */
 const PACKAGE_OWNERS: Readonly<Record<string, readonly string[]>> = { koffi: ['linux'] };
 const WITHOUT_NODE = /^node:(fs|http|http2|net|child_process|worker_threads)/;
@@ -91,10 +91,14 @@ function isAllowed(layer: string, to: string, toLayer: string, isType: boolean, 
   if (to === 'api/error-table.ts')
     return allowed.includes('api') || allowed.includes('api/error-table') || layer === 'daemon';
   if (PORT_FILES.test(to) && (allowed.includes('engine/ports') || allowed.includes('*'))) return true;
-  if (allowed.includes('*')) return (isIndex || OPEN.has(toLayer)) && toLayer !== 'cli';
+  if (allowed.includes('*')) return (isIndex || isOpen(toLayer)) && toLayer !== 'cli';
   if (allowed.includes(`${toLayer}:types`)) return isType;
   if (allowed.includes(`${toLayer}:dynamic`)) return isDynamic && isIndex;
-  return allowed.includes(toLayer) && (isIndex || OPEN.has(toLayer) || toLayer === 'api');
+  return allowed.includes(toLayer) && (isIndex || isOpen(toLayer) || toLayer === 'api');
+}
+
+function isOpen(layer: string): boolean {
+  return OPEN.has(layer) || layer.startsWith('gen/');
 }
 
 function packageProblem(layer: string, target: string, isType: boolean): string | undefined {

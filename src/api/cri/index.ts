@@ -1,0 +1,2 @@
+export { createCriServer, loadGrpc } from './server.ts';
+export type { CriServer } from './server.ts';

@@ -1,0 +1,148 @@
+import { posix } from 'node:path';
+import type {
+  DnsConfig,
+  PodIdentity,
+  PortMapping,
+  SandboxNetwork,
+  SandboxRequest,
+} from '../../../engine/sandbox/state.ts';
+import { NamespaceMode, Protocol } from '../../../gen/cri/api.ts';
+import type {
+  DNSConfig,
+  LinuxSandboxSecurityContext,
+  NamespaceOption,
+  PodSandboxConfig,
+  PodSandboxMetadata,
+  PortMapping as CriPortMapping,
+  RunPodSandboxRequest,
+} from '../../../gen/cri/api.ts';
+import { asSaved } from '../api-data.ts';
+import type { SandboxData } from '../api-data.ts';
+import { invalid, unsupported } from '../errors.ts';
+import { given, sorted, textOrNothing } from '../given.ts';
+import { sandboxName } from '../names.ts';
+
+const VERB = 'create sandbox';
+const HIGHEST_PORT = 65_535;
+
+/** @throws BerthError InvalidArgument naming the field; Unsupported */
+export function sandboxRequest({ config, runtimeHandler }: RunPodSandboxRequest): SandboxRequest {
+  if (config === undefined) throw invalid(VERB, 'config', 'is missing');
+  const pod = podIdentity(config.metadata);
+  const security = config.linux?.securityContext;
+  checkSecurity(security);
+  const network = networkOf(security?.namespaceOptions);
+  return given({
+    name: sandboxName(pod),
+    pod,
+    network,
+    ipc: ipcOf(security?.namespaceOptions),
+    hostname: network === 'host' ? undefined : textOrNothing(config.hostname),
+    dns: dnsOf(config.dnsConfig),
+    // a kubelet names the ports of a pod in the host's network too, and they are the host's already
+    ports: network === 'host' ? [] : portsOf(config.portMappings),
+    sysctls: sorted(config.linux?.sysctls ?? {}),
+    cgroupParent: cgroupParentOf(config),
+    logFolder: textOrNothing(config.logDirectory),
+    handler: textOrNothing(runtimeHandler),
+    labels: sorted(config.labels),
+    annotations: sorted(config.annotations),
+    apiData: dataOf(security, runtimeHandler),
+  });
+}
+
+function podIdentity(metadata: PodSandboxMetadata | undefined): PodIdentity {
+  for (const field of ['name', 'namespace', 'uid'] as const) {
+    if ((metadata?.[field] ?? '') === '') throw invalid(VERB, `config.metadata.${field}`, 'is empty');
+  }
+  const { name = '', namespace = '', uid = '', attempt = 0 } = metadata ?? {};
+  return { name, namespace, uid, attempt };
+}
+
+/** Of what holds for processes of the sandbox itself only the rule that is written down is kept: it has none. */
+function checkSecurity(security: LinuxSandboxSecurityContext | undefined): void {
+  const field = 'config.linux.security_context';
+  if (security?.runAsGroup !== undefined && security.runAsUser === undefined) {
+    throw invalid(VERB, `${field}.run_as_group`, 'is set without run_as_user');
+  }
+  checkUserNamespace(security?.namespaceOptions, `${field}.namespace_options.userns_options`);
+}
+
+function checkUserNamespace(options: NamespaceOption | undefined, field: string): void {
+  const asked = options?.usernsOptions;
+  if (asked === undefined) return;
+  const { mode, uids, gids } = asked;
+  if (mode === NamespaceMode.POD)
+    throw unsupported(VERB, field, 'asks for a user namespace, which berth does not make yet');
+  if (mode !== NamespaceMode.NODE) throw invalid(VERB, `${field}.mode`, `is ${modeName(mode)}, must be POD or NODE`);
+  if (uids.length + gids.length > 0) throw invalid(VERB, field, "has mappings for the host's user namespace");
+}
+
+function networkOf(options: NamespaceOption | undefined): SandboxNetwork {
+  return isHost('network', options?.network) ? 'host' : 'cni';
+}
+
+function ipcOf(options: NamespaceOption | undefined): 'sandbox' | 'host' {
+  return isHost('ipc', options?.ipc) ? 'host' : 'sandbox';
+}
+
+function isHost(kind: 'network' | 'ipc', mode: NamespaceMode = NamespaceMode.POD): boolean {
+  if (mode === NamespaceMode.NODE) return true;
+  if (mode === NamespaceMode.POD) return false;
+  const field = `config.linux.security_context.namespace_options.${kind}`;
+  throw invalid(VERB, field, `is ${modeName(mode)}, must be POD or NODE`);
+}
+
+export function modeName(mode: NamespaceMode): string {
+  return Object.entries(NamespaceMode).find(([, value]) => value === mode)?.[0] ?? String(mode);
+}
+
+function dnsOf(dns: DNSConfig | undefined): DnsConfig | undefined {
+  if (dns === undefined) return undefined;
+  for (const [kind, words] of Object.entries({ servers: dns.servers, searches: dns.searches, options: dns.options })) {
+    const odd = words.find((word) => /\s/.test(word) || word === '');
+    if (odd !== undefined)
+      throw invalid(VERB, `config.dns_config.${kind}`, `has "${odd}", must be words without blanks`);
+  }
+  return { servers: dns.servers, searches: dns.searches, options: dns.options };
+}
+
+/** A mapping without a host port only says what the pod listens on. @see cri-api PortMapping.host_port */
+function portsOf(mappings: readonly CriPortMapping[]): readonly PortMapping[] {
+  return mappings.flatMap((mapping, index) => {
+    const { hostPort, containerPort, hostIp } = mapping;
+    if (hostPort === 0) return [];
+    const field = `config.port_mappings[${index}]`;
+    checkPort(`${field}.host_port`, hostPort);
+    checkPort(`${field}.container_port`, containerPort);
+    const protocol = protocolOf(mapping.protocol, `${field}.protocol`);
+    return [given({ protocol, containerPort, hostPort, hostIp: textOrNothing(hostIp) })];
+  });
+}
+
+function checkPort(field: string, port: number): void {
+  if (port < 1 || port > HIGHEST_PORT) throw invalid(VERB, field, `is ${port}, must be from 1 to ${HIGHEST_PORT}`);
+}
+
+function protocolOf(protocol: Protocol, field: string): PortMapping['protocol'] {
+  if (protocol === Protocol.TCP) return 'tcp';
+  if (protocol === Protocol.UDP) return 'udp';
+  if (protocol === Protocol.SCTP) return 'sctp';
+  throw invalid(VERB, field, `is ${protocol}, must be TCP, UDP or SCTP`);
+}
+
+/** In the style of cgroupfs, as RuntimeConfig tells the kubelet. */
+function cgroupParentOf({ linux }: PodSandboxConfig): string | undefined {
+  const parent = linux?.cgroupParent ?? '';
+  if (parent === '') return undefined;
+  if (parent.split('/').includes('..')) {
+    throw invalid(VERB, 'config.linux.cgroup_parent', `is "${parent}", must have no ".." in it`);
+  }
+  return posix.join('/', parent);
+}
+
+function dataOf(security: LinuxSandboxSecurityContext | undefined, runtimeHandler: string): SandboxData {
+  const namespaces = security?.namespaceOptions;
+  const isPrivileged = security?.privileged ?? false;
+  return asSaved({ door: 'cri', isPrivileged, runtimeHandler, ...(namespaces === undefined ? {} : { namespaces }) });
+}

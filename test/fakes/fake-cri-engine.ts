@@ -1,0 +1,54 @@
+import type { CriEngine } from '../../src/api/cri/engine-door.ts';
+import { BerthError } from '../../src/base/errors.ts';
+
+/** What a test wants of the engine. Whatever else is asked of it is a mistake, and told as one. */
+export interface CriEngineParts {
+  readonly sandboxes?: Partial<CriEngine['sandboxes']>;
+  readonly containers?: Partial<CriEngine['containers']>;
+  readonly images?: Partial<CriEngine['images']>;
+  readonly pullImage?: CriEngine['pullImage'];
+  readonly removeAllImageNames?: CriEngine['removeAllImageNames'];
+  readonly imageStorage?: CriEngine['imageStorage'];
+  readonly networkTrouble?: string;
+  readonly trouble?: string;
+}
+
+/** The engine's door with nothing behind it but what a test puts there. */
+export function fakeCriEngine(parts: CriEngineParts = {}): CriEngine {
+  return {
+    sandboxes: {
+      list: () => [],
+      create: () => unexpected('sandboxes.create'),
+      stop: () => unexpected('sandboxes.stop'),
+      remove: () => unexpected('sandboxes.remove'),
+      ...parts.sandboxes,
+    },
+    containers: {
+      list: () => [],
+      create: () => unexpected('containers.create'),
+      start: () => unexpected('containers.start'),
+      stop: () => unexpected('containers.stop'),
+      remove: () => unexpected('containers.remove'),
+      exec: () => unexpected('containers.exec'),
+      reopenLog: () => unexpected('containers.reopenLog'),
+      usage: () => undefined,
+      ...parts.containers,
+    },
+    images: {
+      list: () => [],
+      find: (name) => {
+        throw new BerthError('NotFound', `Cannot find image "${name}": there is none`);
+      },
+      ...parts.images,
+    },
+    pullImage: parts.pullImage ?? (() => unexpected('pullImage')),
+    removeAllImageNames: parts.removeAllImageNames ?? (() => unexpected('removeAllImageNames')),
+    imageStorage: parts.imageStorage ?? (() => unexpected('imageStorage')),
+    networkTrouble: parts.networkTrouble,
+    trouble: parts.trouble,
+  };
+}
+
+function unexpected(verb: string): never {
+  throw new Error(`the test did not expect ${verb}`);
+}
