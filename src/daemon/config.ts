@@ -10,6 +10,7 @@ import { parseDuration, parseSize } from '../base/units.ts';
 export interface Config {
   readonly paths: { readonly state: string; readonly run: string };
   readonly api: { readonly socket: string; readonly group: string };
+  readonly cri: { readonly enabled: boolean; readonly socket: string };
   readonly log: { readonly level: 'debug' | 'info' | 'warn' | 'error' };
   readonly runtime: {
     readonly default: string;
@@ -53,6 +54,7 @@ const schema = v.strictObject({
     {},
   ),
   api: v.optional(v.strictObject({ socket: v.optional(path), group: v.optional(v.string(), 'berth') }), {}),
+  cri: v.optional(v.strictObject({ enabled: v.optional(v.boolean(), true), socket: v.optional(path) }), {}),
   log: v.optional(v.strictObject({ level: v.optional(v.picklist(['debug', 'info', 'warn', 'error']), 'info') }), {}),
   runtime: v.optional(
     v.strictObject({
@@ -117,11 +119,12 @@ export function parseConfig(text: string, file = 'configuration'): Config {
     const message = `Cannot read ${file}: "runtime.default" is "${handler}": must be one of ${known}`;
     throw new BerthError('InvalidArgument', message, { field: 'runtime.default' });
   }
-  const { run } = config.paths;
+  const { api, cri, network, paths } = config;
   return {
     ...config,
-    api: { ...config.api, socket: config.api.socket ?? `${run}/berth.sock` },
-    network: { netns_dir: config.network.netns_dir ?? (run === USUAL_RUN ? '/run/netns' : `${run}/netns`) },
+    api: { ...api, socket: api.socket ?? `${paths.run}/berth.sock` },
+    cri: { ...cri, socket: cri.socket ?? `${paths.run}/cri.sock` },
+    network: { netns_dir: network.netns_dir ?? (paths.run === USUAL_RUN ? '/run/netns' : `${paths.run}/netns`) },
   };
 }
 

@@ -1,2 +1,2 @@
 export { readConfig } from './config.ts';
-export { serve } from './serve.ts';
+export { rehearse, serve } from './serve.ts';

@@ -1,16 +1,15 @@
-import { execFileSync } from 'node:child_process';
-import { chmodSync, chownSync, readFileSync, rmSync, statfsSync } from 'node:fs';
-import type { Server } from 'node:http';
-import type { Socket } from 'node:net';
+import { statfsSync } from 'node:fs';
 import { createApiServer } from '../api/berth/index.ts';
+import { createCriServer, loadGrpc } from '../api/cri/index.ts';
+import type { CriServer } from '../api/cri/index.ts';
 import { BerthError, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import { peerCredentials } from '../linux/abi.ts';
 import { Cgroup } from '../linux/cgroup.ts';
 import { notifyManager } from '../linux/sd-notify.ts';
 import { assemble } from './assemble.ts';
 import type { Assembly } from './assemble.ts';
 import type { Config } from './config.ts';
+import { listen, peerOf } from './listen.ts';
 import { createLog } from './log.ts';
 import { version } from './version.ts';
 
@@ -31,9 +30,11 @@ export async function serve(config: Config): Promise<void> {
     doctor: () => hostFindings(assembly, config),
     peerOf,
   });
-  await listen(server, config, log);
+  await listen(server, config.api.socket, config.api.group, log);
+  const cri = config.cri.enabled ? await openCri(assembly, config, log) : undefined;
   notifyManager(process.env['NOTIFY_SOCKET'], 'READY=1');
-  log.info('serving', { socket: config.api.socket, version, pid: process.pid });
+  const sockets = { socket: config.api.socket, ...(cri === undefined ? {} : { cri: config.cri.socket }) };
+  log.info('serving', { ...sockets, version, pid: process.pid });
   const recovery = assembly.engine.recover();
   recovery.catch((error: unknown) => log.error('recovery failed', { error: messageOf(error) }));
   await untilTold(log);
@@ -41,43 +42,33 @@ export async function serve(config: Config): Promise<void> {
   assembly.engine.close();
   server.close();
   server.closeAllConnections();
+  cri?.close();
   new Cgroup(assembly.layout, config.cgroup.parent).removeIfUnused();
   log.flush();
   process.exit(0); // children and threads need no goodbye: everything is saved
 }
 
-async function listen(server: Server, config: Config, log: Log): Promise<void> {
-  const { socket, group } = config.api;
-  rmSync(socket, { force: true }); // the lock says that nobody else serves it
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', (error) => {
-    reject(new BerthError('Unavailable', `Cannot listen on "${socket}": ${messageOf(error)}`, { cause: error }));
-  });
-  server.listen(socket, () => resolve());
-  await promise;
-  chmodSync(socket, 0o660);
-  const gid = findGroup(group);
-  if (gid === undefined) log.warn('group of the socket does not exist; only root may use it', { group });
-  else chownSync(socket, 0, gid);
+/** Loads what a daemon with this configuration loads before or after it serves, so that a start finds it compiled. */
+export async function rehearse({ cri }: Config): Promise<void> {
+  if (cri.enabled) await loadGrpc();
 }
 
-/** From the file first; other sources of names are asked only when it has none, and may take long. */
-function findGroup(name: string): number | undefined {
-  const entry = new RegExp(`^${name}:[^:]*:(\\d+):`, 'm').exec(readFileSync('/etc/group', 'utf8'));
-  if (entry?.[1] !== undefined) return Number(entry[1]);
-  try {
-    return Number(execFileSync('getent', ['group', name], { timeout: 1_000, encoding: 'utf8' }).split(':')[2]);
-  } catch {
-    return undefined; // no such group anywhere
-  }
-}
-
-function peerOf(socket: Socket): string {
-  const handle: unknown = Reflect.get(socket, '_handle');
-  const fd: unknown = typeof handle === 'object' && handle !== null ? Reflect.get(handle, 'fd') : undefined;
-  if (typeof fd !== 'number' || fd < 0) return 'unknown';
-  const { uid, pid } = peerCredentials(fd);
-  return `uid ${uid}, pid ${pid}`;
+async function openCri({ engine }: Assembly, config: Config, log: Log): Promise<CriServer> {
+  const { paths, cgroup, runtime } = config;
+  const about = {
+    version,
+    handlers: Object.keys(runtime.handlers),
+    configuration: {
+      rootDir: paths.state,
+      stateDir: paths.run,
+      cgroupParent: cgroup.parent,
+      defaultRuntime: runtime.default,
+      runtimes: runtime.handlers,
+    },
+  };
+  const server = createCriServer({ engine, log, about, peerOf });
+  await listen(server.listener, config.cri.socket, config.api.group, log);
+  return server;
 }
 
 function hostFindings({ layout, outside, engine, isInChroot }: Assembly, { paths }: Config) {

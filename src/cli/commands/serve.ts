@@ -15,6 +15,8 @@ export function serve(command: Command, { out }: Cli): void {
     .action(async ({ config: file, check }: ServeFlags) => {
       const daemon = await import('../../daemon/index.ts');
       const config = daemon.readConfig(file);
-      await (check === true ? out.line('ok') : daemon.serve(config));
+      if (check !== true) return daemon.serve(config);
+      await daemon.rehearse(config);
+      return out.line('ok');
     });
 }

@@ -10,8 +10,9 @@ test('an empty configuration is the defaults', () => {
   assert.deepEqual(config.runtime.handlers, { crun: { path: 'crun' } });
 });
 
-test('the socket follows the run folder', () => {
-  assert.equal(parseConfig('[paths]\nrun = "/tmp/r"').api.socket, '/tmp/r/berth.sock');
+test('the sockets follow the run folder', () => {
+  const { api, cri } = parseConfig('[paths]\nrun = "/tmp/r"');
+  assert.deepEqual([api.socket, cri.socket], ['/tmp/r/berth.sock', '/tmp/r/cri.sock']);
 });
 
 test('a daemon with a run folder of its own has its network namespaces in it', () => {
