@@ -1,5 +1,4 @@
 import { Client, credentials, Metadata } from '@grpc/grpc-js';
-import type { ServiceError } from '@grpc/grpc-js';
 import { whenAborted } from '../../src/base/abort.ts';
 import {
   ContainerConfig,
@@ -34,8 +33,6 @@ type Promised<Service extends Readonly<Record<string, Method>>> = {
     options?: CallOptions,
   ) => Promise<AnswerOf<Service[Name]>>;
 };
-
-export type CriError = ServiceError;
 
 /** A client of the CRI, over one connection of its own. */
 export class Cri implements Disposable {

@@ -93,7 +93,7 @@ function isHost(kind: 'network' | 'ipc', mode: NamespaceMode = NamespaceMode.POD
   throw invalid(VERB, field, `is ${modeName(mode)}, must be POD or NODE`);
 }
 
-export function modeName(mode: NamespaceMode): string {
+function modeName(mode: NamespaceMode): string {
   return Object.entries(NamespaceMode).find(([, value]) => value === mode)?.[0] ?? String(mode);
 }
 
@@ -138,7 +138,7 @@ function cgroupParentOf({ linux }: PodSandboxConfig): string | undefined {
   if (parent.split('/').includes('..')) {
     throw invalid(VERB, 'config.linux.cgroup_parent', `is "${parent}", must have no ".." in it`);
   }
-  return posix.join('/', parent);
+  return posix.resolve('/', parent);
 }
 
 function dataOf(security: LinuxSandboxSecurityContext | undefined, runtimeHandler: string): SandboxData {

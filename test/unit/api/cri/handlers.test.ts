@@ -1,0 +1,433 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { BerthError } from '../../../../src/base/errors.ts';
+import { newId } from '../../../../src/base/ids.ts';
+import type { ContainerRequest } from '../../../../src/engine/container/spec.ts';
+import type { ExecRequest, ExecSession, StopRequest } from '../../../../src/engine/index.ts';
+import type { OutputChunk, PullRequest } from '../../../../src/engine/ports.ts';
+import {
+  AuthConfig,
+  CgroupDriver,
+  ContainerStatsFilter,
+  CreateContainerRequest,
+  ExecSyncRequest,
+  ImageFilter,
+  ImageSpec,
+  LinuxContainerSecurityContext,
+  ListContainersRequest,
+  ListContainerStatsRequest,
+  ListImagesRequest,
+  ListPodSandboxRequest,
+  NamespaceMode,
+  NamespaceOption,
+  PullImageRequest,
+  RunPodSandboxRequest,
+} from '../../../../src/gen/cri/api.ts';
+import { containerConfig, message, podConfig } from '../../../support/cri.ts';
+import { engineImage, podContainerRow, podRow, viewOf } from '../../../support/cri-rows.ts';
+import { containerRow } from '../../../support/rows.ts';
+import { ServedCri } from '../../../support/serve-cri.ts';
+
+const unchanged = { changed: false } as const;
+const gone = (): Promise<never> => Promise.reject(new BerthError('NotFound', 'Cannot find it: it was removed'));
+
+test('a pod runs under the id that the engine gives it', async () => {
+  const row = podRow();
+  await using served = await ServedCri.open({ sandboxes: { create: async () => ({ row }) } });
+  const answer = await served.runtime.runPodSandbox(message(RunPodSandboxRequest, { config: podConfig() }));
+  assert.equal(answer.podSandboxId, row.spec.id);
+});
+
+test('stopping and removing what is not there is done', async () => {
+  await using served = await ServedCri.open();
+  const id = newId();
+  assert.deepEqual(await served.runtime.stopPodSandbox({ podSandboxId: id }), {});
+  assert.deepEqual(await served.runtime.removePodSandbox({ podSandboxId: id }), {});
+  assert.deepEqual(await served.runtime.stopContainer({ containerId: id, timeout: 0n }), {});
+  assert.deepEqual(await served.runtime.removeContainer({ containerId: id }), {});
+  const image = message(ImageSpec, { image: '0'.repeat(64) });
+  assert.deepEqual(await served.images.removeImage({ image }), {});
+});
+
+test('stopping and removing what goes meanwhile is done', async () => {
+  const [sandbox, row] = [podRow(), podContainerRow()];
+  await using served = await ServedCri.open({
+    sandboxes: { list: () => [{ row: sandbox }], stop: gone, remove: gone },
+    containers: { list: () => [viewOf(row)], stop: gone, remove: gone },
+    images: { find: () => engineImage() },
+    removeAllImageNames: gone,
+  });
+  await served.runtime.stopPodSandbox({ podSandboxId: sandbox.spec.id });
+  await served.runtime.removePodSandbox({ podSandboxId: sandbox.spec.id });
+  await served.runtime.stopContainer({ containerId: row.spec.id, timeout: 0n });
+  await served.runtime.removeContainer({ containerId: row.spec.id });
+  await served.images.removeImage({ image: message(ImageSpec, { image: 'busybox' }) });
+});
+
+test('an empty id is no id', async () => {
+  await using served = await ServedCri.open({ images: { find: () => engineImage() } });
+  const { runtime, images } = served;
+  const empty = message(ImageSpec);
+  const config = containerConfig();
+  for (const call of [
+    () => runtime.stopPodSandbox({ podSandboxId: '' }),
+    () => runtime.removePodSandbox({ podSandboxId: '' }),
+    () => runtime.podSandboxStatus({ podSandboxId: '', verbose: false }),
+    () => runtime.createContainer({ podSandboxId: '', config, sandboxConfig: undefined }),
+    () => runtime.startContainer({ containerId: '' }),
+    () => runtime.stopContainer({ containerId: '', timeout: 0n }),
+    () => runtime.removeContainer({ containerId: '' }),
+    () => runtime.containerStatus({ containerId: '', verbose: false }),
+    () => runtime.reopenContainerLog({ containerId: '' }),
+    () => runtime.execSync(message(ExecSyncRequest)),
+    () => runtime.containerStats({ containerId: '' }),
+    () => images.imageStatus({ image: empty, verbose: false }),
+    () => images.imageStatus({ image: undefined, verbose: false }),
+    () => images.removeImage({ image: empty }),
+    () => images.pullImage({ image: empty, auth: undefined, sandboxConfig: undefined }),
+  ]) {
+    await assert.rejects(call, { code: 3, details: /empty/ });
+  }
+});
+
+test('everything else asks for what is there', async () => {
+  await using served = await ServedCri.open();
+  const { runtime } = served;
+  const id = newId();
+  for (const call of [
+    () => runtime.podSandboxStatus({ podSandboxId: id, verbose: false }),
+    () => runtime.createContainer({ podSandboxId: id, config: containerConfig(), sandboxConfig: undefined }),
+    () => runtime.startContainer({ containerId: id }),
+    () => runtime.containerStatus({ containerId: id, verbose: false }),
+    () => runtime.reopenContainerLog({ containerId: id }),
+    () => runtime.execSync(message(ExecSyncRequest, { containerId: id, cmd: ['true'] })),
+    () => runtime.containerStats({ containerId: id }),
+  ]) {
+    await assert.rejects(call, { code: 5, details: /there is none/ });
+  }
+});
+
+test('a beginning of an id is enough as long as it fits one', async () => {
+  const rows = ['aa11', 'aa22', 'aa'].map((id) => podContainerRow({ id }));
+  const stopped: string[] = [];
+  const stop = async (id: string): Promise<typeof unchanged> => {
+    stopped.push(id);
+    return unchanged;
+  };
+  await using served = await ServedCri.open({ containers: { list: () => rows.map((row) => viewOf(row)), stop } });
+  await served.runtime.stopContainer({ containerId: 'aa1', timeout: 0n });
+  await served.runtime.stopContainer({ containerId: 'aa', timeout: 0n });
+  await assert.rejects(served.runtime.stopContainer({ containerId: 'a', timeout: 0n }), { code: 3, details: /fits 3/ });
+  assert.deepEqual(stopped, ['aa11', 'aa'], 'a whole id fits itself');
+});
+
+test('what was made at another door, or is only being made, does not exist here', async () => {
+  const foreign = containerRow({ apiData: undefined });
+  const young = podContainerRow({}, {}, { state: { phase: 'creating', deadline: { bootId: '', at: 0 } } });
+  const youngPod = podRow({}, {}, { phase: 'creating', pins: {}, deadline: { bootId: '', at: 0 } });
+  const sandboxes = [{ row: podRow({ apiData: undefined }) }, { row: youngPod }];
+  await using served = await ServedCri.open({
+    sandboxes: { list: () => sandboxes },
+    containers: { list: () => [viewOf(foreign), viewOf(young)] },
+  });
+  assert.deepEqual(await served.runtime.listContainers(message(ListContainersRequest)), { containers: [] });
+  assert.deepEqual(await served.runtime.listPodSandbox(message(ListPodSandboxRequest)), { items: [] });
+  await served.runtime.stopContainer({ containerId: foreign.spec.id, timeout: 0n });
+  await served.runtime.removePodSandbox({ podSandboxId: youngPod.spec.id });
+  await assert.rejects(served.runtime.containerStatus({ containerId: young.spec.id, verbose: false }), { code: 5 });
+});
+
+test('a container is made in its sandbox, from its image', async () => {
+  const [sandbox, row] = [podRow(), podContainerRow()];
+  const requests: ContainerRequest[] = [];
+  await using served = await ServedCri.open({
+    sandboxes: { list: () => [{ row: sandbox }] },
+    containers: {
+      create: async (request) => {
+        requests.push(request);
+        return viewOf(row);
+      },
+    },
+    images: { find: () => engineImage() },
+  });
+  const request = message(CreateContainerRequest, {
+    podSandboxId: sandbox.spec.id.slice(0, 13),
+    config: containerConfig(),
+  });
+  assert.deepEqual(await served.runtime.createContainer(request), { containerId: row.spec.id });
+  assert.deepEqual(requests[0]?.sandbox, { id: sandbox.spec.id });
+});
+
+test('a container shows its processes to containers of its own pod only', async () => {
+  const [sandbox, other] = [podRow(), podRow()];
+  const target = podContainerRow({ sandboxId: other.spec.id });
+  await using served = await ServedCri.open({
+    sandboxes: { list: () => [{ row: sandbox }, { row: other }] },
+    containers: { list: () => [viewOf(target, other)] },
+    images: { find: () => engineImage() },
+  });
+  const namespaceOptions = message(NamespaceOption, { pid: NamespaceMode.TARGET, targetId: target.spec.id });
+  const securityContext = message(LinuxContainerSecurityContext, { namespaceOptions });
+  const config = containerConfig({ linux: { resources: undefined, securityContext } });
+  const request = message(CreateContainerRequest, { podSandboxId: sandbox.spec.id, config });
+  await assert.rejects(served.runtime.createContainer(request), { code: 3, details: /is not in sandbox/ });
+});
+
+test('a timeout is a grace, and none is a kill', async () => {
+  const row = podContainerRow();
+  const requests: Partial<StopRequest>[] = [];
+  const stop = async (_: string, { graceMs, isKill }: StopRequest): Promise<typeof unchanged> => {
+    requests.push({ ...(graceMs === undefined ? {} : { graceMs }), ...(isKill === undefined ? {} : { isKill }) });
+    return unchanged;
+  };
+  await using served = await ServedCri.open({ containers: { list: () => [viewOf(row)], stop } });
+  for (const timeout of [60n, 0n, -1n]) await served.runtime.stopContainer({ containerId: row.spec.id, timeout });
+  assert.deepEqual(requests, [{ graceMs: 60_000 }, { isKill: true }, { isKill: true }]);
+});
+
+test('a container that runs is removed all the same', async () => {
+  const row = podContainerRow();
+  const forced: unknown[] = [];
+  const remove = async (_: string, { isForced }: { isForced?: boolean }): Promise<void> => void forced.push(isForced);
+  await using served = await ServedCri.open({ containers: { list: () => [viewOf(row)], remove } });
+  await served.runtime.removeContainer({ containerId: row.spec.id });
+  assert.deepEqual(forced, [true]);
+});
+
+test('an exit is told when its log is complete, or a moment later', async () => {
+  const exit = {
+    run: 1,
+    code: 0,
+    isCodeKnown: true,
+    isOom: false,
+    cause: 'self',
+    exitedAt: 1,
+    witness: 'pidfd',
+    log: 'pending',
+  } as const;
+  const row = podContainerRow({}, {}, { state: { phase: 'exited', exit, isCleaned: false } });
+  const complete = {
+    ...row,
+    state: { phase: 'exited', exit: { ...exit, log: 'complete' }, isCleaned: false },
+  } as const;
+  let looks = 0;
+  await using served = await ServedCri.open({
+    containers: { list: () => [viewOf(++looks > 3 ? complete : row)] },
+  });
+  await served.runtime.containerStatus({ containerId: row.spec.id, verbose: false });
+  assert.equal(looks, 4);
+
+  looks = -1_000;
+  const { status } = await served.runtime.containerStatus({ containerId: row.spec.id, verbose: false });
+  assert.equal(status?.finishedAt, 1_000_000n);
+  assert.ok(looks > -1_000 && looks < 3, 'it does not wait for ever');
+});
+
+test('details are told to those who ask for them', async () => {
+  const [sandbox, row] = [podRow(), podContainerRow()];
+  await using served = await ServedCri.open({
+    sandboxes: { list: () => [{ row: sandbox }] },
+    containers: { list: () => [viewOf(row)] },
+    images: { find: () => engineImage() },
+  });
+  const image = message(ImageSpec, { image: 'busybox' });
+  for (const verbose of [false, true]) {
+    const { info: ofSandbox } = await served.runtime.podSandboxStatus({ podSandboxId: sandbox.spec.id, verbose });
+    const { info: ofContainer } = await served.runtime.containerStatus({ containerId: row.spec.id, verbose });
+    const { info: ofImage } = await served.images.imageStatus({ image, verbose });
+    const { info: ofRuntime } = await served.runtime.status({ verbose });
+    for (const info of [ofSandbox, ofContainer, ofImage]) assert.deepEqual(Object.keys(info), verbose ? ['info'] : []);
+    assert.deepEqual(ofRuntime, verbose ? { config: '{"stateDir":"/run/berth"}' } : {});
+  }
+});
+
+test('a log is opened anew by the id that the engine knows', async () => {
+  const row = podContainerRow();
+  const reopened: string[] = [];
+  const reopenLog = async (id: string): Promise<void> => void reopened.push(id);
+  await using served = await ServedCri.open({ containers: { list: () => [viewOf(row)], reopenLog } });
+  await served.runtime.reopenContainerLog({ containerId: row.spec.id.slice(0, 12) });
+  assert.deepEqual(reopened, [row.spec.id]);
+});
+
+function session(
+  chunks: readonly OutputChunk[],
+  end: { readonly code: number; readonly isTimedOut?: boolean },
+): ExecSession {
+  async function* output(): AsyncGenerator<OutputChunk> {
+    yield* chunks;
+  }
+  return {
+    id: 'exec',
+    output: output(),
+    write: async () => undefined,
+    closeInput: () => undefined,
+    kill: () => true,
+    ended: Promise.resolve({ isTimedOut: false, isOutputCut: false, ...end }),
+  };
+}
+
+const text = (stream: OutputChunk['stream'], data: string): OutputChunk => ({ stream, data: Buffer.from(data) });
+
+test('a command that fails is an answer, with what it printed', async () => {
+  const row = podContainerRow();
+  const requests: Partial<ExecRequest>[] = [];
+  const exec = async (_: string, { args, timeoutMs, onDaemonEnd, requester }: ExecRequest): Promise<ExecSession> => {
+    requests.push({ args, requester, ...(timeoutMs && { timeoutMs }), ...(onDaemonEnd && { onDaemonEnd }) });
+    return session([text('stdout', 'hel'), text('stderr', 'oh'), text('stdout', 'lo')], { code: 7 });
+  };
+  await using served = await ServedCri.open({ containers: { list: () => [viewOf(row)], exec } });
+  const request = { containerId: row.spec.id, cmd: ['false'], timeout: 0n };
+  const { stdout, stderr, exitCode } = await served.runtime.execSync(request);
+  assert.deepEqual([Buffer.from(stdout).toString(), Buffer.from(stderr).toString(), exitCode], ['hello', 'oh', 7]);
+  await served.runtime.execSync({ ...request, timeout: 2n });
+  const common = { args: ['false'], requester: 'cri (uid 0, pid 1)', onDaemonEnd: 'kill' };
+  assert.deepEqual(requests, [common, { ...common, timeoutMs: 2_000 }]);
+});
+
+test('a command that was killed after its timeout is an error that a kubelet understands', async () => {
+  const row = podContainerRow({ name: 'web' });
+  const exec = async (): Promise<ExecSession> => session([text('stdout', 'x')], { code: 137, isTimedOut: true });
+  await using served = await ServedCri.open({ containers: { list: () => [viewOf(row)], exec } });
+  await assert.rejects(served.runtime.execSync({ containerId: row.spec.id, cmd: ['sleep', '4321'], timeout: 1n }), {
+    code: 4,
+    details: 'Cannot run "sleep" in container "web": it was killed after 1s',
+  });
+});
+
+test('a command that prints more than a client takes goes on, and the rest is lost', async () => {
+  const row = podContainerRow();
+  const chunks = Array.from({ length: 40 }, (_, index) => ({
+    stream: index % 2 === 0 ? ('stdout' as const) : ('stderr' as const),
+    data: Buffer.alloc(1 << 20, 'x'),
+  }));
+  const exec = async (): Promise<ExecSession> => session(chunks, { code: 0 });
+  await using served = await ServedCri.open({ containers: { list: () => [viewOf(row)], exec } });
+  const { stdout, stderr, exitCode } = await served.runtime.execSync({
+    containerId: row.spec.id,
+    cmd: ['yes'],
+    timeout: 0n,
+  });
+  assert.equal(stdout.length + stderr.length, (16 << 20) - 64);
+  assert.equal(exitCode, 0);
+});
+
+test('statistics are of those that run', async () => {
+  const [running, ended] = [podContainerRow({ id: 'aa' }), podContainerRow({ id: 'bb' })];
+  const usage = (id: string): { at: number; cpuNs: number } | undefined =>
+    id === 'aa' ? { at: 1, cpuNs: 5 } : undefined;
+  await using served = await ServedCri.open({ containers: { list: () => [viewOf(running), viewOf(ended)], usage } });
+  const { stats } = await served.runtime.listContainerStats(message(ListContainerStatsRequest));
+  assert.deepEqual(
+    stats.map(({ attributes }) => attributes?.id),
+    ['aa'],
+  );
+  const filter = message(ContainerStatsFilter, { id: 'bb' });
+  assert.deepEqual(await served.runtime.listContainerStats({ filter }), { stats: [] });
+  const { stats: one } = await served.runtime.containerStats({ containerId: 'bb' });
+  assert.deepEqual([one?.attributes?.id, one?.cpu], ['bb', undefined]);
+});
+
+test('a node without a network says so, and why', async () => {
+  await using served = await ServedCri.open({ networkTrouble: 'there is no configuration in /etc/cni/net.d' });
+  const { status } = await served.runtime.status({ verbose: false });
+  assert.deepEqual(status?.conditions, [
+    { type: 'RuntimeReady', status: true, reason: '', message: '' },
+    {
+      type: 'NetworkReady',
+      status: false,
+      reason: 'NetworkPluginNotReady',
+      message: 'there is no configuration in /etc/cni/net.d',
+    },
+  ]);
+});
+
+test('a node that can save nothing new takes no pods', async () => {
+  await using served = await ServedCri.open({ trouble: 'the disk is full' });
+  const { status } = await served.runtime.status({ verbose: false });
+  assert.deepEqual(status?.conditions[0], {
+    type: 'RuntimeReady',
+    status: false,
+    reason: 'StateNotSaved',
+    message: 'the disk is full',
+  });
+});
+
+test('what the runtime can do is told for each handler, the default one among them', async () => {
+  await using served = await ServedCri.open();
+  const { runtimeHandlers, features } = await served.runtime.status({ verbose: false });
+  assert.deepEqual(
+    runtimeHandlers.map(({ name }) => name),
+    ['', 'crun', 'runc'],
+  );
+  for (const handler of runtimeHandlers) {
+    assert.deepEqual(handler.features, { recursiveReadOnlyMounts: true, userNamespaces: false });
+  }
+  assert.equal(features?.supplementalGroupsPolicy, true);
+});
+
+test('cgroups are paths here, and the addresses of pods are not its affair', async () => {
+  await using served = await ServedCri.open();
+  assert.equal((await served.runtime.runtimeConfig({})).linux?.cgroupDriver, CgroupDriver.CGROUPFS);
+  const runtimeConfig = { networkConfig: { podCidr: '10.1.0.0/16' } };
+  assert.deepEqual(await served.runtime.updateRuntimeConfig({ runtimeConfig }), {});
+});
+
+test('an image that is not there is an empty answer', async () => {
+  await using served = await ServedCri.open();
+  const image = message(ImageSpec, { image: 'busybox' });
+  assert.deepEqual(await served.images.imageStatus({ image, verbose: true }), { image: undefined, info: {} });
+  const filter = message(ImageFilter, { image });
+  assert.deepEqual(await served.images.listImages({ filter }), { images: [] });
+});
+
+test('images are listed, all of them or the one that is meant', async () => {
+  const [one, two] = [engineImage(), engineImage({ id: `sha256:${'c'.repeat(64)}` })];
+  await using served = await ServedCri.open({ images: { list: () => [one, two], find: () => two } });
+  const ids = async (request: ListImagesRequest): Promise<string[]> =>
+    (await served.images.listImages(request)).images.map(({ id }) => id);
+  assert.deepEqual(await ids(message(ListImagesRequest)), [one.id, two.id]);
+  const filter = message(ImageFilter, { image: message(ImageSpec, { image: 'two' }) });
+  assert.deepEqual(await ids({ filter }), [two.id]);
+  assert.deepEqual(await ids({ filter: message(ImageFilter) }), [one.id, two.id]);
+});
+
+test('a pulled image is known by its id', async () => {
+  const requests: Partial<PullRequest>[] = [];
+  const pullImage = async ({ name, auth }: PullRequest): Promise<ReturnType<typeof engineImage>> => {
+    requests.push({ name, ...(auth && { auth }) });
+    return engineImage();
+  };
+  await using served = await ServedCri.open({ pullImage });
+  const image = message(ImageSpec, { image: 'registry.k8s.io/pause:3.9', runtimeHandler: 'runc' });
+  const auth = message(AuthConfig, { username: 'ann', password: 'secret' });
+  const { imageRef } = await served.images.pullImage(message(PullImageRequest, { image, auth }));
+  assert.equal(imageRef, engineImage().id);
+  const basic = { kind: 'basic', username: 'ann', password: 'secret' };
+  assert.deepEqual(requests, [{ name: 'registry.k8s.io/pause:3.9', auth: basic }]);
+  const odd = { ...image, runtimeHandler: 'gvisor' };
+  await assert.rejects(served.images.pullImage(message(PullImageRequest, { image: odd })), {
+    code: 3,
+    details: /runtime handler "gvisor" is not configured, there are crun, runc/,
+  });
+});
+
+test('an image is removed with all its names, whichever it is called by', async () => {
+  const removed: string[] = [];
+  await using served = await ServedCri.open({
+    images: { find: () => engineImage() },
+    removeAllImageNames: async (id) => void removed.push(id),
+  });
+  await served.images.removeImage({ image: message(ImageSpec, { image: 'busybox' }) });
+  assert.deepEqual(removed, [engineImage().id]);
+});
+
+test('where images are kept is told with what they take', async () => {
+  const storage = { path: '/var/lib/berth/images', usedBytes: 5_000, usedInodes: 12 };
+  await using served = await ServedCri.open({ imageStorage: async () => storage });
+  const { imageFilesystems, containerFilesystems } = await served.images.imageFsInfo({});
+  const [only] = imageFilesystems;
+  assert.deepEqual([only?.fsId, only?.usedBytes], [{ mountpoint: storage.path }, { value: 5_000n }]);
+  assert.deepEqual([only?.inodesUsed, containerFilesystems], [{ value: 12n }, []]);
+  assert.ok((only?.timestamp ?? 0n) > 0n);
+});
