@@ -30,9 +30,20 @@ export type Accept = (socket: Socket) => void;
 export function createCriServer(parts: CriParts): CriServer {
   const sockets = new Set<Socket>();
   let grpc: Promise<Accept> | undefined;
+  const load = async (): Promise<Accept> => {
+    try {
+      const { createGrpc } = await loadGrpc();
+      return createGrpc(parts);
+    } catch (error) {
+      grpc = undefined; // the next client tries again
+      throw error;
+    }
+  };
   const take = async (socket: Socket): Promise<void> => {
     try {
-      grpc ??= loadGrpc().then(({ createGrpc }) => createGrpc(parts));
+      // All that a handler is told of its connection is the remote address, of which a unix socket has none.
+      Object.defineProperty(socket, 'remoteAddress', { value: parts.peerOf(socket) });
+      grpc ??= load();
       const accept = await grpc;
       if (!socket.destroyed) accept(socket);
     } catch (error) {
@@ -44,8 +55,6 @@ export function createCriServer(parts: CriParts): CriServer {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     socket.on('error', () => undefined); // it went away
-    // All that a handler is told of its connection is the remote address, of which a unix socket has none.
-    Object.defineProperty(socket, 'remoteAddress', { value: parts.peerOf(socket) });
     void take(socket);
   });
   return {

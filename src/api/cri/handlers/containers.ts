@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BerthError } from '../../../base/errors.ts';
-import type { ContainerView } from '../../../engine/index.ts';
-import { exitOf } from '../../../engine/index.ts';
+import type { ContainerRow, ContainerView } from '../../../engine/index.ts';
+import { describePhase, exitOf } from '../../../engine/index.ts';
 import type { SandboxRow } from '../../../engine/sandbox/state.ts';
 import type {
   ContainerStatusRequest,
@@ -29,9 +29,12 @@ import { containerRequest } from '../to-spec/container.ts';
 export async function createContainer(request: CreateContainerRequest, call: Call): Promise<CreateContainerResponse> {
   const { engine, signal } = call;
   const { row: sandbox } = findSandbox(engine, request.podSandboxId);
-  const image = engine.images.find(request.config?.image?.image ?? '');
-  const findTarget = (id: string): string => targetIn(engine, sandbox, id);
-  const created = await engine.containers.create(containerRequest(request, { sandbox, image, findTarget }), { signal });
+  const context = {
+    sandbox,
+    findImage: (name: string) => engine.images.find(name),
+    findTarget: (id: string) => targetIn(engine, sandbox, id),
+  };
+  const created = await engine.containers.create(containerRequest(request, context), { signal });
   return { containerId: created.row.spec.id };
 }
 
@@ -53,8 +56,15 @@ export async function startContainer(
   call: Call,
 ): Promise<StartContainerResponse> {
   const { row } = findContainer(call.engine, containerId);
+  if (row.runs > 0) throw startedBefore(row);
   await call.engine.containers.start(row.spec.id, { signal: call.signal });
   return {};
+}
+
+/** A kubelet makes another container instead: to it the end of one is final. */
+function startedBefore({ spec, state }: ContainerRow): BerthError {
+  const phase = describePhase(state);
+  return new BerthError('WrongState', `Cannot start container "${spec.name}": it is ${phase}, and a pod's starts once`);
 }
 
 /** One that is not there is stopped. */

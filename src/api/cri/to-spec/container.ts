@@ -21,7 +21,8 @@ const VERB = 'create container';
 /** What the request refers to. */
 export interface ContainerContext {
   readonly sandbox: SandboxRow;
-  readonly image: Image;
+  /** @throws BerthError NotFound */
+  readonly findImage: (name: string) => Image;
   /** The full id of a container that the request names. @throws BerthError NotFound */
   readonly findTarget: (id: string) => string;
 }
@@ -32,14 +33,14 @@ export function containerRequest(asked: CreateContainerRequest, context: Contain
   const { sandbox } = context;
   const { linux } = config;
   const security = linux?.securityContext;
-  const { metadata = { name: '', attempt: 0 } } = config;
+  const { metadata = { name: '', attempt: 0 }, image: { image = '' } = {} } = config;
   return given({
     name: sandbox.spec.pod === undefined ? undefined : containerName(metadata, sandbox.spec.pod),
     sandbox: { id: sandbox.spec.id },
-    image: config.image?.image ?? '',
+    image,
     entrypoint: listOrNothing(config.command),
     command: listOrNothing(config.args),
-    env: [...hostnameEnv(context), ...config.envs.map(envEntry)],
+    env: [...hostnameEnv(sandbox, context.findImage(image)), ...config.envs.map(envEntry)],
     cwd: textOrNothing(config.workingDir),
     user: userOf(security),
     supplementalGroups: supplementalGroupsOf(security),
@@ -73,8 +74,7 @@ function checkedConfig({ config }: CreateContainerRequest): ContainerConfig {
 }
 
 /** Programs look for it. The image's own value wins, as anything does that it sets. */
-function hostnameEnv({ sandbox, image }: ContainerContext): string[] {
-  const { hostname } = sandbox.spec;
+function hostnameEnv({ spec: { hostname } }: SandboxRow, image: Image): string[] {
   const isSet = image.config.env.some((entry) => entry.startsWith('HOSTNAME='));
   return hostname === '' || isSet ? [] : [`HOSTNAME=${hostname}`];
 }

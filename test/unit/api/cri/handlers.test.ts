@@ -3,24 +3,18 @@ import { test } from 'node:test';
 import { BerthError } from '../../../../src/base/errors.ts';
 import { newId } from '../../../../src/base/ids.ts';
 import type { ContainerRequest } from '../../../../src/engine/container/spec.ts';
-import type { ExecRequest, ExecSession, StopRequest } from '../../../../src/engine/index.ts';
-import type { OutputChunk, PullRequest } from '../../../../src/engine/ports.ts';
+import type { ExitRecord, StopRequest } from '../../../../src/engine/index.ts';
 import {
-  AuthConfig,
-  CgroupDriver,
   ContainerStatsFilter,
   CreateContainerRequest,
   ExecSyncRequest,
-  ImageFilter,
   ImageSpec,
   LinuxContainerSecurityContext,
   ListContainersRequest,
   ListContainerStatsRequest,
-  ListImagesRequest,
   ListPodSandboxRequest,
   NamespaceMode,
   NamespaceOption,
-  PullImageRequest,
   RunPodSandboxRequest,
 } from '../../../../src/gen/cri/api.ts';
 import { containerConfig, message, podConfig } from '../../../support/cri.ts';
@@ -28,6 +22,16 @@ import { engineImage, podContainerRow, podRow, viewOf } from '../../../support/c
 import { containerRow } from '../../../support/rows.ts';
 import { ServedCri } from '../../../support/serve-cri.ts';
 
+const EXIT: ExitRecord = {
+  run: 1,
+  code: 0,
+  isCodeKnown: true,
+  isOom: false,
+  cause: 'self',
+  exitedAt: 1,
+  witness: 'pidfd',
+  log: 'pending',
+};
 const unchanged = { changed: false } as const;
 const gone = (): Promise<never> => Promise.reject(new BerthError('NotFound', 'Cannot find it: it was removed'));
 
@@ -173,6 +177,25 @@ test('a container shows its processes to containers of its own pod only', async 
   await assert.rejects(served.runtime.createContainer(request), { code: 3, details: /is not in sandbox/ });
 });
 
+test('a container of a pod starts once', async () => {
+  const [fresh, used] = [
+    podContainerRow(),
+    podContainerRow({ name: 'web' }, {}, { runs: 1, state: { phase: 'exited', exit: EXIT, isCleaned: true } }),
+  ];
+  const started: string[] = [];
+  const start = async (id: string): Promise<ReturnType<typeof viewOf>> => {
+    started.push(id);
+    return viewOf(fresh);
+  };
+  await using served = await ServedCri.open({ containers: { list: () => [viewOf(fresh), viewOf(used)], start } });
+  await served.runtime.startContainer({ containerId: fresh.spec.id });
+  await assert.rejects(served.runtime.startContainer({ containerId: used.spec.id }), {
+    code: 9,
+    details: `Cannot start container "web": it is exited, and a pod's starts once`,
+  });
+  assert.deepEqual(started, [fresh.spec.id]);
+});
+
 test('a timeout is a grace, and none is a kill', async () => {
   const row = podContainerRow();
   const requests: Partial<StopRequest>[] = [];
@@ -195,20 +218,10 @@ test('a container that runs is removed all the same', async () => {
 });
 
 test('an exit is told when its log is complete, or a moment later', async () => {
-  const exit = {
-    run: 1,
-    code: 0,
-    isCodeKnown: true,
-    isOom: false,
-    cause: 'self',
-    exitedAt: 1,
-    witness: 'pidfd',
-    log: 'pending',
-  } as const;
-  const row = podContainerRow({}, {}, { state: { phase: 'exited', exit, isCleaned: false } });
+  const row = podContainerRow({}, {}, { state: { phase: 'exited', exit: EXIT, isCleaned: false } });
   const complete = {
     ...row,
-    state: { phase: 'exited', exit: { ...exit, log: 'complete' }, isCleaned: false },
+    state: { phase: 'exited', exit: { ...EXIT, log: 'complete' }, isCleaned: false },
   } as const;
   let looks = 0;
   await using served = await ServedCri.open({
@@ -250,68 +263,6 @@ test('a log is opened anew by the id that the engine knows', async () => {
   assert.deepEqual(reopened, [row.spec.id]);
 });
 
-function session(
-  chunks: readonly OutputChunk[],
-  end: { readonly code: number; readonly isTimedOut?: boolean },
-): ExecSession {
-  async function* output(): AsyncGenerator<OutputChunk> {
-    yield* chunks;
-  }
-  return {
-    id: 'exec',
-    output: output(),
-    write: async () => undefined,
-    closeInput: () => undefined,
-    kill: () => true,
-    ended: Promise.resolve({ isTimedOut: false, isOutputCut: false, ...end }),
-  };
-}
-
-const text = (stream: OutputChunk['stream'], data: string): OutputChunk => ({ stream, data: Buffer.from(data) });
-
-test('a command that fails is an answer, with what it printed', async () => {
-  const row = podContainerRow();
-  const requests: Partial<ExecRequest>[] = [];
-  const exec = async (_: string, { args, timeoutMs, onDaemonEnd, requester }: ExecRequest): Promise<ExecSession> => {
-    requests.push({ args, requester, ...(timeoutMs && { timeoutMs }), ...(onDaemonEnd && { onDaemonEnd }) });
-    return session([text('stdout', 'hel'), text('stderr', 'oh'), text('stdout', 'lo')], { code: 7 });
-  };
-  await using served = await ServedCri.open({ containers: { list: () => [viewOf(row)], exec } });
-  const request = { containerId: row.spec.id, cmd: ['false'], timeout: 0n };
-  const { stdout, stderr, exitCode } = await served.runtime.execSync(request);
-  assert.deepEqual([Buffer.from(stdout).toString(), Buffer.from(stderr).toString(), exitCode], ['hello', 'oh', 7]);
-  await served.runtime.execSync({ ...request, timeout: 2n });
-  const common = { args: ['false'], requester: 'cri (uid 0, pid 1)', onDaemonEnd: 'kill' };
-  assert.deepEqual(requests, [common, { ...common, timeoutMs: 2_000 }]);
-});
-
-test('a command that was killed after its timeout is an error that a kubelet understands', async () => {
-  const row = podContainerRow({ name: 'web' });
-  const exec = async (): Promise<ExecSession> => session([text('stdout', 'x')], { code: 137, isTimedOut: true });
-  await using served = await ServedCri.open({ containers: { list: () => [viewOf(row)], exec } });
-  await assert.rejects(served.runtime.execSync({ containerId: row.spec.id, cmd: ['sleep', '4321'], timeout: 1n }), {
-    code: 4,
-    details: 'Cannot run "sleep" in container "web": it was killed after 1s',
-  });
-});
-
-test('a command that prints more than a client takes goes on, and the rest is lost', async () => {
-  const row = podContainerRow();
-  const chunks = Array.from({ length: 40 }, (_, index) => ({
-    stream: index % 2 === 0 ? ('stdout' as const) : ('stderr' as const),
-    data: Buffer.alloc(1 << 20, 'x'),
-  }));
-  const exec = async (): Promise<ExecSession> => session(chunks, { code: 0 });
-  await using served = await ServedCri.open({ containers: { list: () => [viewOf(row)], exec } });
-  const { stdout, stderr, exitCode } = await served.runtime.execSync({
-    containerId: row.spec.id,
-    cmd: ['yes'],
-    timeout: 0n,
-  });
-  assert.equal(stdout.length + stderr.length, (16 << 20) - 64);
-  assert.equal(exitCode, 0);
-});
-
 test('statistics are of those that run', async () => {
   const [running, ended] = [podContainerRow({ id: 'aa' }), podContainerRow({ id: 'bb' })];
   const usage = (id: string): { at: number; cpuNs: number } | undefined =>
@@ -326,108 +277,4 @@ test('statistics are of those that run', async () => {
   assert.deepEqual(await served.runtime.listContainerStats({ filter }), { stats: [] });
   const { stats: one } = await served.runtime.containerStats({ containerId: 'bb' });
   assert.deepEqual([one?.attributes?.id, one?.cpu], ['bb', undefined]);
-});
-
-test('a node without a network says so, and why', async () => {
-  await using served = await ServedCri.open({ networkTrouble: 'there is no configuration in /etc/cni/net.d' });
-  const { status } = await served.runtime.status({ verbose: false });
-  assert.deepEqual(status?.conditions, [
-    { type: 'RuntimeReady', status: true, reason: '', message: '' },
-    {
-      type: 'NetworkReady',
-      status: false,
-      reason: 'NetworkPluginNotReady',
-      message: 'there is no configuration in /etc/cni/net.d',
-    },
-  ]);
-});
-
-test('a node that can save nothing new takes no pods', async () => {
-  await using served = await ServedCri.open({ trouble: 'the disk is full' });
-  const { status } = await served.runtime.status({ verbose: false });
-  assert.deepEqual(status?.conditions[0], {
-    type: 'RuntimeReady',
-    status: false,
-    reason: 'StateNotSaved',
-    message: 'the disk is full',
-  });
-});
-
-test('what the runtime can do is told for each handler, the default one among them', async () => {
-  await using served = await ServedCri.open();
-  const { runtimeHandlers, features } = await served.runtime.status({ verbose: false });
-  assert.deepEqual(
-    runtimeHandlers.map(({ name }) => name),
-    ['', 'crun', 'runc'],
-  );
-  for (const handler of runtimeHandlers) {
-    assert.deepEqual(handler.features, { recursiveReadOnlyMounts: true, userNamespaces: false });
-  }
-  assert.equal(features?.supplementalGroupsPolicy, true);
-});
-
-test('cgroups are paths here, and the addresses of pods are not its affair', async () => {
-  await using served = await ServedCri.open();
-  assert.equal((await served.runtime.runtimeConfig({})).linux?.cgroupDriver, CgroupDriver.CGROUPFS);
-  const runtimeConfig = { networkConfig: { podCidr: '10.1.0.0/16' } };
-  assert.deepEqual(await served.runtime.updateRuntimeConfig({ runtimeConfig }), {});
-});
-
-test('an image that is not there is an empty answer', async () => {
-  await using served = await ServedCri.open();
-  const image = message(ImageSpec, { image: 'busybox' });
-  assert.deepEqual(await served.images.imageStatus({ image, verbose: true }), { image: undefined, info: {} });
-  const filter = message(ImageFilter, { image });
-  assert.deepEqual(await served.images.listImages({ filter }), { images: [] });
-});
-
-test('images are listed, all of them or the one that is meant', async () => {
-  const [one, two] = [engineImage(), engineImage({ id: `sha256:${'c'.repeat(64)}` })];
-  await using served = await ServedCri.open({ images: { list: () => [one, two], find: () => two } });
-  const ids = async (request: ListImagesRequest): Promise<string[]> =>
-    (await served.images.listImages(request)).images.map(({ id }) => id);
-  assert.deepEqual(await ids(message(ListImagesRequest)), [one.id, two.id]);
-  const filter = message(ImageFilter, { image: message(ImageSpec, { image: 'two' }) });
-  assert.deepEqual(await ids({ filter }), [two.id]);
-  assert.deepEqual(await ids({ filter: message(ImageFilter) }), [one.id, two.id]);
-});
-
-test('a pulled image is known by its id', async () => {
-  const requests: Partial<PullRequest>[] = [];
-  const pullImage = async ({ name, auth }: PullRequest): Promise<ReturnType<typeof engineImage>> => {
-    requests.push({ name, ...(auth && { auth }) });
-    return engineImage();
-  };
-  await using served = await ServedCri.open({ pullImage });
-  const image = message(ImageSpec, { image: 'registry.k8s.io/pause:3.9', runtimeHandler: 'runc' });
-  const auth = message(AuthConfig, { username: 'ann', password: 'secret' });
-  const { imageRef } = await served.images.pullImage(message(PullImageRequest, { image, auth }));
-  assert.equal(imageRef, engineImage().id);
-  const basic = { kind: 'basic', username: 'ann', password: 'secret' };
-  assert.deepEqual(requests, [{ name: 'registry.k8s.io/pause:3.9', auth: basic }]);
-  const odd = { ...image, runtimeHandler: 'gvisor' };
-  await assert.rejects(served.images.pullImage(message(PullImageRequest, { image: odd })), {
-    code: 3,
-    details: /runtime handler "gvisor" is not configured, there are crun, runc/,
-  });
-});
-
-test('an image is removed with all its names, whichever it is called by', async () => {
-  const removed: string[] = [];
-  await using served = await ServedCri.open({
-    images: { find: () => engineImage() },
-    removeAllImageNames: async (id) => void removed.push(id),
-  });
-  await served.images.removeImage({ image: message(ImageSpec, { image: 'busybox' }) });
-  assert.deepEqual(removed, [engineImage().id]);
-});
-
-test('where images are kept is told with what they take', async () => {
-  const storage = { path: '/var/lib/berth/images', usedBytes: 5_000, usedInodes: 12 };
-  await using served = await ServedCri.open({ imageStorage: async () => storage });
-  const { imageFilesystems, containerFilesystems } = await served.images.imageFsInfo({});
-  const [only] = imageFilesystems;
-  assert.deepEqual([only?.fsId, only?.usedBytes], [{ mountpoint: storage.path }, { value: 5_000n }]);
-  assert.deepEqual([only?.inodesUsed, containerFilesystems], [{ value: 12n }, []]);
-  assert.ok((only?.timestamp ?? 0n) > 0n);
 });

@@ -37,7 +37,7 @@ function translate(config: Partial<ContainerConfig>, world: World = {}): Contain
     config: containerConfig(config),
     sandboxConfig: world.sandboxConfig,
   };
-  return containerRequest(request, { sandbox, image, findTarget });
+  return containerRequest(request, { sandbox, findImage: () => image, findTarget });
 }
 
 function findTarget(id: string): string {
@@ -270,7 +270,12 @@ test("a container cannot ask for the host's processes in a pod that was not made
 
 test('a container is asked for by the parts that it cannot do without', () => {
   assert.throws(
-    () => containerRequest(message(CreateContainerRequest), { sandbox: podRow(), image: engineImage(), findTarget }),
+    () =>
+      containerRequest(message(CreateContainerRequest), {
+        sandbox: podRow(),
+        findImage: () => engineImage(),
+        findTarget,
+      }),
     { code: 'InvalidArgument', field: 'config' },
   );
   refuses({ metadata: undefined }, { message: /config\.metadata\.name is empty/ });
