@@ -47,21 +47,49 @@ install_packages() {
   rm -f "$log"
 }
 
-# A static busybox for the tests' containers; which of the two busybox packages the host has is its own business.
-make_busybox() {
-  BERTH_TEST_BUSYBOX=/var/cache/berth/test/busybox
-  export BERTH_TEST_BUSYBOX
-  [ -x "$BERTH_TEST_BUSYBOX" ] && return
+# unpack_packages FOLDER NAME...: what they hold, without installing them: neither are their conflicts in the way, nor are
+# their services started.
+unpack_packages() {
+  target=$1
+  shift
   folder=$(mktemp -d)
   chmod 755 "$folder" # apt downloads as another user
-  (cd "$folder" && { apt-get download -q busybox-static || { apt-get update -q && apt-get download -q busybox-static; }; }) \
-    >"$folder/log" 2>&1 && dpkg-deb --extract "$folder"/busybox-static_*.deb "$folder/root" ||
-    fail "package busybox-static cannot be downloaded (all of apt's words are in $folder/log)"
-  mkdir -p "${BERTH_TEST_BUSYBOX%/*}"
-  for found in "$folder/root/bin/busybox" "$folder/root/usr/bin/busybox"; do
-    [ ! -x "$found" ] || cp "$found" "$BERTH_TEST_BUSYBOX"
+  (cd "$folder" && { apt-get download -q "$@" || { apt-get update -q && apt-get download -q "$@"; }; }) >"$folder/log" 2>&1 ||
+    fail "these packages cannot be downloaded: $* (all of apt's words are in $folder/log)"
+  mkdir -p "$target"
+  for package in "$folder"/*.deb; do
+    dpkg-deb --extract "$package" "$target" || fail "package ${package##*/} cannot be unpacked into $target"
   done
   rm -rf "$folder"
+}
+
+# cache_program PACKAGE NAME: the path of a program for the tests, which another package of the host may conflict with.
+cache_program() {
+  program=/var/cache/berth/test/$2
+  if [ ! -x "$program" ]; then
+    unpacked=$(mktemp -d)
+    unpack_packages "$unpacked" "$1" >&2
+    mkdir -p "${program%/*}"
+    for found in "$unpacked/bin/$2" "$unpacked/usr/bin/$2"; do
+      [ ! -x "$found" ] || { cp "$found" "$program.new" && mv "$program.new" "$program"; }
+    done
+    rm -rf "$unpacked"
+  fi
+  [ -x "$program" ] || fail "package $1 has no program $2"
+  printf '%s\n' "$program"
+}
+
+# What tests run besides the host's own programs: a static busybox for containers, and a registry that is no service.
+make_test_programs() {
+  BERTH_TEST_BUSYBOX=$(cache_program busybox-static busybox)
+  BERTH_TEST_REGISTRY=$(cache_program docker-registry docker-registry)
+  export BERTH_TEST_BUSYBOX BERTH_TEST_REGISTRY
+}
+
+# The images of test/support/conformance-images.ts, or with --bench those to measure with; built when there are none yet,
+# or others.
+make_test_images() {
+  sh scripts/test-images.sh "$@" || exit 1
 }
 
 # The pinned Node and the libraries, at the versions of the lock file. Not "npm ci": it wants the packages for every

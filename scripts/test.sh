@@ -8,7 +8,8 @@ cd "$(dirname "$0")/.."
 set_up test
 # shellcheck disable=SC2086 # a list of words
 install_packages $TEST_PACKAGES
-make_busybox
+make_test_programs
+make_test_images
 unset BERTH_SOCKET BERTH_FAIL
 node=$(find_node)
 started=$(date +%s)
