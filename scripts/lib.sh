@@ -11,6 +11,7 @@ fail() {
 # The packages that a running berth needs, and those that its tests need besides.
 RUN_PACKAGES='libatomic1 crun conmon catatonit iproute2 nftables util-linux tar'
 TEST_PACKAGES='strace e2fsprogs fuse2fs attr skopeo umoci perl-base bash'
+CONFORMANCE_PACKAGES='containernetworking-plugins iptables catatonit'
 
 check_host() {
   [ "$(uname -s)" = Linux ] || fail "this system is $(uname -s): berth needs Linux"
