@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs';
+import { connect } from '../../src/client/index.ts';
 import type { Lab, RuntimeUnderTest } from './lab.ts';
 import { Service, answers } from './service.ts';
 
@@ -10,7 +11,8 @@ export async function startBerth(lab: Lab): Promise<RuntimeUnderTest> {
   const socket = `${run}/cri.sock`;
   writeFileSync(`${lab.folder}/config.toml`, configOf(lab, run, socket));
   const daemon = new Service([BERTH, 'serve', '--config', `${lab.folder}/config.toml`], `${lab.folder}/daemon.log`);
-  await daemon.untilReady(() => answers(socket));
+  const client = connect({ socket: `${run}/berth.sock` });
+  await daemon.untilReady(async () => (await answers(socket)) && (await client.version()).isRecovered);
   return { socket, log: daemon.log, [Symbol.asyncDispose]: () => daemon[Symbol.asyncDispose]() };
 }
 
