@@ -27,7 +27,9 @@ export class Service implements AsyncDisposable {
     const end = Date.now() + LONGEST_START_MS;
     while (!(await isReady())) {
       if (!this.#isAlive || Date.now() > end) {
-        throw new Error(`Cannot start ${this.#process.spawnfile}: ${this.#isAlive ? 'it takes too long' : 'it has ended'}
+        const fact = this.#isAlive ? 'it takes too long' : 'it has ended';
+        await this.#kill();
+        throw new Error(`Cannot start ${this.#process.spawnfile}: ${fact}
 ${this.lastWords()}`);
       }
       await sleepFor(READY_POLL_MS);
@@ -46,6 +48,13 @@ ${this.lastWords()}`);
     await gone;
     if (this.#process.exitCode === 0) return;
     throw new Error(`${this.#process.spawnfile} ends with ${this.#process.exitCode ?? this.#process.signalCode}`);
+  }
+
+  async #kill(): Promise<void> {
+    if (!this.#isAlive) return;
+    const gone = once(this.#process, 'exit');
+    this.#process.kill('SIGKILL');
+    await gone;
   }
 
   get #isAlive(): boolean {
