@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleepFor } from 'node:timers/promises';
-import type { ContainerAnswer } from '../../src/api/berth/types.ts';
+import type { ContainerAnswer, SandboxAnswer } from '../../src/api/berth/types.ts';
 import { Cgroup } from '../../src/linux/cgroup.ts';
 import { detectCgroupLayout } from '../../src/linux/cgroup-layout.ts';
 import { readStat } from '../../src/linux/process.ts';
@@ -203,6 +203,8 @@ ${options.config?.replaceAll('ROOT', this.root) ?? ''}`;
     try {
       if (!this.isAlive) await this.boot();
       await this.untilRecovered();
+      const { sandboxes } = await this.get<{ sandboxes: SandboxAnswer[] }>('/v1/sandboxes');
+      await Promise.all(sandboxes.map(({ id }) => this.delete(`/v1/sandboxes/${id}`)));
       const { containers } = await this.get<{ containers: ContainerAnswer[] }>('/v1/containers');
       await Promise.all(containers.map(({ id }) => this.remove(id, true)));
       while ((await this.get<{ debts: unknown[] }>('/v1/debts')).debts.length > 0) await sleepFor(50);
