@@ -21,7 +21,8 @@ import type { Config } from './config.ts';
 export interface Assembly {
   readonly engine: Engine;
   readonly layout: CgroupLayout;
-  readonly outside: Outside;
+    readonly outside: Outside;
+  readonly namespaces: PinnedNamespaces;
   /** Then no command is run in a container. */
   readonly isInChroot: boolean;
 }
@@ -73,6 +74,7 @@ export async function assemble(config: Config, log: Log): Promise<Assembly> {
     log,
     limits: { largestUnpackedBytes: config.images.largest_unpacked, mostEntries: config.images.most_entries },
   });
+    const namespaces = new PinnedNamespaces({ runRoot: run, netnsFolder: config.network.netns_dir, thread });
   const engine = new Engine({
     clock,
     log,
@@ -90,9 +92,9 @@ export async function assemble(config: Config, log: Log): Promise<Assembly> {
     store,
     runtimes,
     images,
-    namespaces: new PinnedNamespaces({ runRoot: run, netnsFolder: config.network.netns_dir, thread }),
+        namespaces,
   });
-  return { engine, layout, outside, isInChroot };
+    return { engine, layout, outside, namespaces, isInChroot };
 }
 
 /** A disk that is slower than this is in trouble, and so is everything else on it. */
