@@ -1,8 +1,12 @@
-/** What npm start shows when the daemon runs: a stop that is done right although the daemon is killed in its middle. */
+/**
+ * What npm start shows when the daemon runs: a stop that is done right although the daemon is killed in its middle, and a
+ * pod as a kubelet has it.
+ */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import { makeHostRoot } from './demo/image.ts';
+import { showPod } from './demo/pod.ts';
 import { ask, say, show, showBehind } from './demo/stage.ts';
 
 const PID_FILE = '/run/berth/npm-start.pid';
@@ -32,6 +36,9 @@ async function demonstrate(): Promise<void> {
   say('\nWhat happened:');
   await show('timeline', name);
   await ask('rm', name);
+
+  say('\nA pod, as a kubelet asks for it over the CRI:');
+  await showPod('demo');
   tellTheRest();
 }
 

@@ -9,7 +9,7 @@ fail() {
 }
 
 # The packages that a running berth needs, and those that its tests need besides.
-RUN_PACKAGES='libatomic1 crun conmon catatonit iproute2 nftables util-linux tar'
+RUN_PACKAGES='libatomic1 crun conmon catatonit containernetworking-plugins iproute2 nftables util-linux tar'
 TEST_PACKAGES='strace e2fsprogs fuse2fs attr skopeo umoci perl-base bash'
 CONFORMANCE_PACKAGES='containernetworking-plugins iptables catatonit'
 
@@ -149,7 +149,8 @@ warm_cache() {
 PID_FILE=/run/berth/npm-start.pid
 DAEMON_LOG=/var/lib/berth/daemon.log
 
-# Starts a daemon with the embedded defaults, in the background, unless one answers already.
+# Starts a daemon in the background, unless one answers already: with the host's configuration, or else with that of
+# npm start.
 start_daemon() {
   if ./berth version >/dev/null 2>&1; then
     say 'the daemon runs already'
@@ -157,7 +158,9 @@ start_daemon() {
   fi
   mkdir -p /run/berth
   mkdir -p -m 700 /var/lib/berth
-  setsid ./berth serve </dev/null >/dev/null 2>>"$DAEMON_LOG" &
+    config=/etc/berth/config.toml
+  [ -e "$config" ] || config=$PWD/scripts/daemon.toml
+  setsid ./berth serve --config "$config" </dev/null >/dev/null 2>>"$DAEMON_LOG" &
   echo $! >"$PID_FILE"
   waited=0
   until ./berth version >/dev/null 2>&1; do
