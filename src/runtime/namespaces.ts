@@ -50,22 +50,24 @@ export class PinnedNamespaces implements Namespaces {
   }
 
   async create({ id, hostname, sysctls }: SandboxSpec, pins: NamespacePins): Promise<void> {
-    const ordered = sysctlsOf(sysctls, pins);
-    await mkdir(this.#folderOf(id), { recursive: true, mode: 0o700 });
+    const wanted = sysctlsOf(sysctls, pins);
+    if (Object.keys(pins).length === 0) return;
+    const folder = this.#folderOf(id);
+    await mkdir(folder, { recursive: true, mode: 0o700 });
     const isShared = pins.net !== undefined && dirname(pins.net) === this.#netnsFolder;
     try {
       await this.#thread.call({
         op: 'pin',
         paths: pins,
         hostname,
-        sysctls: ordered,
+        sysctls: wanted,
         shmSizeBytes: SHM_BYTES,
         ...(isShared ? { sharedFolder: this.#netnsFolder } : {}),
       });
     } catch (error) {
-      await rm(this.#folderOf(id), { recursive: true, force: true });
-      if (!(error instanceof ThreadError) || error.sysctl === undefined) throw error;
-      throw sysctlFailure(error.sysctl, error.code, error.message, error);
+      if (!(error instanceof ThreadError)) throw error; // it may still be at work
+      await rm(folder, { recursive: true, force: true });
+      throw error.sysctl === undefined ? error : sysctlFailure(error.sysctl, error.code, error.message, error);
     }
   }
 

@@ -1,4 +1,4 @@
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { BerthError, isMissing } from '../base/errors.ts';
 import type { DnsConfig, SandboxSpec } from '../engine/sandbox/state.ts';
 
@@ -75,8 +75,18 @@ async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
+/** Containers may write to them, as much as they like: one of another size is not read. */
 async function writeIfOther(path: string, text: string): Promise<void> {
-  if ((await readIfThere(path)) === text) return;
+  if ((await sizeOf(path)) === Buffer.byteLength(text) && (await readIfThere(path)) === text) return;
   await writeFile(`${path}.new`, text, { mode: 0o644 });
   await rename(`${path}.new`, path);
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
 }

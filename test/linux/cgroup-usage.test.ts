@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import { Cgroup } from '../../src/linux/cgroup.ts';
 import type { CgroupLayout } from '../../src/linux/cgroup-layout.ts';
 import { readBootId } from '../../src/linux/process.ts';
+import { allowance } from '../support/scale.ts';
 import { freshCgroup, layouts, removeWhenEmpty, startIn } from '../support/process-in-cgroup.ts';
 
 for (const layout of layouts) {
@@ -17,6 +18,9 @@ for (const layout of layouts) {
     const { child } = await startIn(cgroup, `${work}; sleep 1000 & echo going; wait`, layout);
 
     const usage = cgroup.usage();
+    cgroup.kill(readBootId());
+    await once(child, 'exit');
+    await removeWhenEmpty(cgroup);
 
     assert.ok(usage);
     assert.equal(usage.processes, 2);
@@ -26,9 +30,6 @@ for (const layout of layouts) {
     assert.ok((usage.usageBytes ?? 0) >= (usage.workingSetBytes ?? 0));
     assert.ok((usage.pageFaults ?? 0) > 1_000);
     assert.equal(usage.limitBytes, undefined);
-    cgroup.kill(readBootId());
-    await once(child, 'exit');
-    await removeWhenEmpty(cgroup);
     assert.equal(cgroup.usage(), undefined);
   });
 }
@@ -41,11 +42,11 @@ test('reading what a cgroup has used takes well under a millisecond', async (t) 
     cgroup.usage();
     return performance.now() - begunAt;
   }).toSorted((a, b) => a - b);
-  t.diagnostic(`median ${took[25]?.toFixed(3)} ms`);
-  assert.ok((took[0] ?? Infinity) < 1);
   cgroup.kill(readBootId());
   await once(child, 'exit');
   await removeWhenEmpty(cgroup);
+  t.diagnostic(`median ${took[25]?.toFixed(3)} ms`);
+  assert.ok((took[0] ?? Infinity) < allowance(1));
 });
 
 /** What a cgroup of a host with other mounts would show. */

@@ -18,6 +18,7 @@ import type { NamespacePins, SandboxSpec } from '../../src/engine/sandbox/state.
 import { NamespaceThread } from '../../src/linux/namespaces.ts';
 import { PinnedNamespaces } from '../../src/runtime/index.ts';
 import { containerRow, sandboxRow } from '../support/rows.ts';
+import { allowance } from '../support/scale.ts';
 
 interface Place {
   readonly root: string;
@@ -172,6 +173,13 @@ placeTest('a parameter of a namespace that is the host’s is refused', async ({
   });
 });
 
+placeTest('a sandbox that has nothing of its own is made of nothing', async ({ namespaces }) => {
+  const pod = podSpec({ network: 'host', ipc: 'host' });
+  await namespaces.create(pod, namespaces.plan(pod, []));
+  assert.deepEqual(await namespaces.find(), []);
+  await namespaces.remove(pod.id, {});
+});
+
 placeTest('the thread serves the host after a failure', async ({ namespaces }) => {
   const bad = podSpec({ sysctls: { 'net.ipv4.no_such_thing': '1' } });
   await assert.rejects(namespaces.create(bad, namespaces.plan(bad, ALL)));
@@ -196,7 +204,10 @@ placeTest(
 
     await namespaces.create(pod, pins);
 
-    assert.equal(mountsBelow(netns).length, 2, 'it is mounted once only, and the pin');
+    // a pin shows twice where the folder above is shared too, as it does with `ip netns`
+    const targets = mountsBelow(netns).map((line) => line.split(' ')[4]);
+    assert.deepEqual(new Set(targets), new Set([netns, pins.net]));
+    assert.equal(targets.filter((target) => target === netns).length, 1, 'the folder is mounted once only');
     await namespaces.remove(pod.id, pins);
   },
 );
@@ -269,6 +280,8 @@ placeTest(
   },
 );
 
+/** Empty when this host has none. */
+const hosts = (name: string): string => (existsSync(`/etc/${name}`) ? readFileSync(`/etc/${name}`, 'utf8') : '');
 const read = ({ root }: Place, { id }: SandboxSpec, name: string): string =>
   readFileSync(`${root}/run/sandboxes/${id}/${name}`, 'utf8');
 
@@ -288,14 +301,13 @@ placeTest('a pod’s files name its addresses and its name servers', async (plac
 placeTest('a sandbox in the host’s network has the host’s files', async (place) => {
   const pod = podSpec({ network: 'host', hostname: hostname() });
   await place.namespaces.writeFiles(pod, []);
-  for (const name of ['hosts', 'resolv.conf'])
-    assert.equal(read(place, pod, name), readFileSync(`/etc/${name}`, 'utf8'));
+  for (const name of ['hosts', 'resolv.conf']) assert.equal(read(place, pod, name), hosts(name));
 });
 
 placeTest('DNS settings that set nothing are the host’s, and one of two words is refused', async (place) => {
   const pod = podSpec({ dns: { servers: [], searches: [], options: [] } });
   await place.namespaces.writeFiles(pod, []);
-  assert.equal(read(place, pod, 'resolv.conf'), readFileSync('/etc/resolv.conf', 'utf8'));
+  assert.equal(read(place, pod, 'resolv.conf'), hosts('resolv.conf'));
   const bad = podSpec({ dns: { servers: ['1.1.1.1\noptions debug'], searches: [], options: [] } });
   await assert.rejects(place.namespaces.writeFiles(bad, []), { code: 'InvalidArgument', field: 'dns' });
 });
@@ -328,5 +340,5 @@ test('a pod’s namespaces are made in about the time that a process takes to st
   rmSync(root, { recursive: true });
   took.sort((a, b) => a - b);
   t.diagnostic(`median ${took[15]?.toFixed(2)} ms, best ${took[0]?.toFixed(2)} ms`);
-  assert.ok((took[0] ?? Infinity) < 5);
+  assert.ok((took[0] ?? Infinity) < allowance(5));
 });
