@@ -1,13 +1,11 @@
 import { BerthError } from '../base/errors.ts';
+import { splitRegistry } from '../base/image-name.ts';
+import type { RegistryAndRepository } from '../base/image-name.ts';
 
 /** The name of an image, taken apart. Of tag and digest exactly one is there: a digest says more than a tag beside it. */
-type Reference = {
-  readonly registry: string;
-  /** The path within the registry: `library/busybox`. */
-  readonly repository: string;
-} & ({ readonly tag: string; readonly digest?: never } | { readonly digest: string; readonly tag?: never });
+export type Reference = RegistryAndRepository &
+  ({ readonly tag: string; readonly digest?: never } | { readonly digest: string; readonly tag?: never });
 
-const DOCKER_HUB = 'docker.io';
 const LONGEST_REPOSITORY = 255;
 const LONGEST_NAME = 1_024;
 
@@ -23,12 +21,11 @@ const HEX_DIGITS: ReadonlyMap<string, number> = new Map([
 ]);
 
 /**
- * Reads an image name as Docker does: `busybox` is `docker.io/library/busybox:latest`, and what stands before the first
- * `/` is a registry when it has a `.`, a `:` or a capital letter, or is `localhost`.
+ * Reads an image name as Docker does: `busybox` is `docker.io/library/busybox:latest`.
  * @throws BerthError InvalidArgument
- * @see github.com/distribution/reference: the grammar in reference.go, splitDockerDomain in normalize.go
+ * @see github.com/distribution/reference: the grammar in reference.go
  */
-function parseReference(text: string): Reference {
+export function parseReference(text: string): Reference {
   if (text === '') refuse(text, 'it is empty');
   if (text.length > LONGEST_NAME) refuse(`${text.slice(0, 64)}…`, `it is longer than ${LONGEST_NAME} characters`);
   if (/^[0-9a-f]{64}$/.test(text)) refuse(text, '64 hexadecimal digits are an id, not a name');
@@ -45,7 +42,7 @@ function parseReference(text: string): Reference {
 }
 
 /** The full form, which is how names are kept and compared. */
-function formatReference({ registry, repository, tag, digest }: Reference): string {
+export function formatReference({ registry, repository, tag, digest }: Reference): string {
   return `${registry}/${repository}${digest === undefined ? `:${tag}` : `@${digest}`}`;
 }
 
@@ -54,20 +51,20 @@ export function normaliseName(text: string): string {
   return formatReference(parseReference(text));
 }
 
+/**
+ * The full form of a name that is to be given to something: one that a digest cannot contradict.
+ * @throws BerthError InvalidArgument
+ */
+export function normaliseTag(text: string): string {
+  const reference = parseReference(text);
+  if (reference.digest !== undefined) refuse(text, 'a digest cannot be given to something, it has one');
+  return formatReference(reference);
+}
+
 /** A `:` before the last `/` belongs to the registry's port. */
 function splitTag(name: string): [path: string, tag: string | undefined] {
   const colon = name.indexOf(':', name.lastIndexOf('/') + 1);
   return colon < 0 ? [name, undefined] : [name.slice(0, colon), name.slice(colon + 1)];
-}
-
-function splitRegistry(path: string): { readonly registry: string; readonly repository: string } {
-  const slash = path.indexOf('/');
-  const first = path.slice(0, Math.max(slash, 0));
-  const isHost = /[.:A-Z]/.test(first) || first === 'localhost';
-  const registry = isHost && first !== `index.${DOCKER_HUB}` ? first : DOCKER_HUB;
-  const repository = isHost ? path.slice(slash + 1) : path;
-  const isOfficial = registry === DOCKER_HUB && !repository.includes('/');
-  return { registry, repository: isOfficial ? `library/${repository}` : repository };
 }
 
 function checkRepository(text: string, repository: string): void {
