@@ -18,7 +18,7 @@ export function decode<T>(schema: Schema<T>, input: unknown, what: string): T {
 
 function explain(schema: Schema<unknown>, issue: v.BaseIssue<unknown>, field: string): string {
   const name = field === '' ? 'it' : `"${field}"`;
-  if (issue.type === 'strict_object' && issue.expected === 'never') return unknownKey(schema, field);
+  if (issue.type === 'strict_object' && issue.expected === 'never') return unknownKey(schema, issue, field);
   if (issue.received === 'undefined') return `${name} is missing: must be ${wanted(issue)}`;
   return `${name} is ${issue.received}: must be ${wanted(issue)}`;
 }
@@ -29,8 +29,8 @@ function wanted(issue: v.BaseIssue<unknown>): string {
   return expected === 'Object' ? 'a table of keys and values' : expected;
 }
 
-function unknownKey(schema: Schema<unknown>, field: string): string {
-  const path = field.split('.');
+function unknownKey(schema: Schema<unknown>, issue: v.BaseIssue<unknown>, field: string): string {
+  const path = (issue.path ?? []).map(({ key }) => String(key)); // a key may have dots in it
   const known = keysAt(schema, path.slice(0, -1));
   const near = nearest(path.at(-1) ?? '', known);
   const all = known.length === 0 ? 'nothing of this name belongs here' : `must be one of ${known.join(', ')}`;
