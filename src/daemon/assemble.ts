@@ -17,6 +17,7 @@ import { readBootId } from '../linux/process.ts';
 import { PinnedNamespaces, openOciRuntime } from '../runtime/index.ts';
 import { openStore } from '../state/index.ts';
 import type { Config } from './config.ts';
+import { registrySettings } from './registry-settings.ts';
 
 export interface Assembly {
   readonly engine: Engine;
@@ -73,6 +74,8 @@ export async function assemble(config: Config, log: Log): Promise<Assembly> {
     thread,
     log,
     limits: { largestUnpackedBytes: config.images.largest_unpacked, mostEntries: config.images.most_entries },
+    registries: registrySettings(config),
+    pinned: config.images.pinned,
   });
     const namespaces = new PinnedNamespaces({ runRoot: run, netnsFolder: config.network.netns_dir, thread });
   const engine = new Engine({

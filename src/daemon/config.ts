@@ -27,7 +27,31 @@ export interface Config {
     readonly ignored_signal: 'wait' | 'escalate';
   };
   readonly events: { readonly keep: number; readonly keep_for: number };
-  readonly images: { readonly largest_unpacked: number; readonly most_entries: number };
+  readonly images: {
+    readonly largest_unpacked: number;
+    readonly most_entries: number;
+    readonly pinned: readonly string[];
+  };
+  readonly pull: {
+    readonly config_path: readonly string[];
+    readonly layers: number;
+    readonly layers_total: number;
+    readonly stall: number;
+    readonly attempts: number;
+    readonly longest_wait: number;
+  };
+  /** By host, or host and port. */
+  readonly registries: Readonly<Record<string, RegistryConfig>>;
+}
+
+interface RegistryConfig {
+  readonly mirrors: readonly string[];
+  readonly mirrors_only: boolean;
+  readonly plain_http?: boolean | undefined;
+  readonly skip_verify: boolean;
+  readonly ca: readonly string[];
+  readonly client_cert?: string | undefined;
+  readonly client_key?: string | undefined;
 }
 
 const USUAL_RUN = '/run/berth';
@@ -47,6 +71,23 @@ const size = v.pipe(
   v.check(reads(parseSize), 'a size like "64G"'),
   v.transform((text) => parseSize(text, '')),
 );
+
+/** As containerd has it: several folders may stand in one text, with `:` between them. */
+const folders = v.pipe(
+  v.string(),
+  v.transform((text) => text.split(':').filter((each) => each !== '')),
+  v.check((all) => all.every((each) => each.startsWith('/')), 'absolute paths with ":" between them'),
+);
+
+const registry = v.strictObject({
+  mirrors: v.optional(v.array(v.string()), []),
+  mirrors_only: v.optional(v.boolean(), false),
+  plain_http: v.optional(v.boolean()),
+  skip_verify: v.optional(v.boolean(), false),
+  ca: v.optional(v.array(path), []),
+  client_cert: v.optional(path),
+  client_key: v.optional(path),
+});
 
 const schema = v.strictObject({
   paths: v.optional(
@@ -84,9 +125,25 @@ const schema = v.strictObject({
   ),
   events: v.optional(v.strictObject({ keep: v.optional(count, 100_000), keep_for: v.optional(duration, '7d') }), {}),
   images: v.optional(
-    v.strictObject({ largest_unpacked: v.optional(size, '64G'), most_entries: v.optional(count, 2_000_000) }),
+    v.strictObject({
+      largest_unpacked: v.optional(size, '64G'),
+      most_entries: v.optional(count, 2_000_000),
+      pinned: v.optional(v.array(v.string()), []),
+    }),
     {},
   ),
+  pull: v.optional(
+    v.strictObject({
+      config_path: v.optional(folders, '/etc/berth/certs.d'),
+      layers: v.optional(count, 3),
+      layers_total: v.optional(count, 8),
+      stall: v.optional(duration, '60s'),
+      attempts: v.optional(count, 5),
+      longest_wait: v.optional(duration, '60s'),
+    }),
+    {},
+  ),
+  registries: v.optional(v.record(v.string(), registry), {}),
 });
 
 function reads(read: (text: string, field: string) => number): (text: string) => boolean {

@@ -23,7 +23,12 @@ export async function readDockerArchive(parts: ArchiveParts, staging: Staging): 
       layers.push(asLayer(file, await compressionOfFile(file.path))); // one at a time: each takes a descriptor
     }
     const manifest = await writeManifest(staging, config, layers);
-    images.push({ ...(await joinConfig(config, layers)), manifest, names: entry.RepoTags.map(normaliseName) });
+    images.push({
+      ...(await joinConfig(config, layers)),
+      manifest,
+      names: entry.RepoTags.map(normaliseName),
+      digests: [],
+    });
   }
   return images;
 }

@@ -14,11 +14,15 @@ export const MEDIA_TYPES = {
 /** The annotation of a layout's index that names an image. @see OCI image-spec annotations.md */
 export const REF_NAME = 'org.opencontainers.image.ref.name';
 
+/** Layers that only their maker may hand out, and those that somebody has to decrypt. */
+const CLOSED_LAYER = /nondistributable|\.foreign\.|\+encrypted/;
+
 const INDEX_TYPES: readonly string[] = [MEDIA_TYPES.index, 'application/vnd.docker.distribution.manifest.list.v2+json'];
 const MANIFEST_TYPES: readonly string[] = [
   MEDIA_TYPES.manifest,
   'application/vnd.docker.distribution.manifest.v2+json',
 ];
+const SCHEMA_1 = /^application\/vnd\.docker\.distribution\.manifest\.v1\+/;
 const CONFIG_TYPES: readonly string[] = [MEDIA_TYPES.config, 'application/vnd.docker.container.image.v1+json'];
 
 /** Registries take no bigger manifests; no known config comes near it. @see OCI distribution-spec, Pushing Manifests */
@@ -37,7 +41,7 @@ const Texts = v.nullish(v.array(v.string()), []);
 const TextMap = v.nullish(v.record(v.string(), v.string()), {});
 
 const PlatformField = v.pipe(
-  v.nullish(v.object({ architecture: v.string(), os: v.string() })),
+  v.nullish(v.object({ architecture: v.string(), os: v.string(), variant: v.nullish(v.string(), '') })),
   v.transform((platform) => platform ?? undefined),
 );
 
@@ -57,6 +61,8 @@ const ManifestSchema = v.object({ mediaType: Text, config: DescriptorSchema, lay
 const ConfigSchema = v.object({
   created: Text,
   architecture: Text,
+  os: Text,
+  variant: Text,
   config: v.nullish(
     v.object({
       Entrypoint: Texts,
@@ -83,6 +89,25 @@ export type DockerManifest = v.InferOutput<typeof DockerManifestSchema>;
 
 /** What a blob is and where: the part of a descriptor that every one has. */
 export type BlobRef = Pick<Descriptor, 'mediaType' | 'digest' | 'size'>;
+
+/** What a registry is asked for, as the header Accept has it. */
+export const MANIFEST_ACCEPT: string = [...INDEX_TYPES, ...MANIFEST_TYPES].join(', ');
+
+/** @throws BerthError Unsupported for what came before the documents of today */
+export function refuseSchema1(mediaType: string, what: string): void {
+  if (!SCHEMA_1.test(mediaType)) return;
+  const fact = "it is in Docker's schema 1, which berth does not read: it has to be pushed again by a newer Docker";
+  throw new BerthError('Unsupported', `${what}: ${fact}`);
+}
+
+/** @throws BerthError Unsupported */
+export function refuseClosedLayer({ mediaType, digest }: BlobRef): void {
+  if (!CLOSED_LAYER.test(mediaType)) return;
+  throw new BerthError(
+    'Unsupported',
+    `Cannot get layer ${digest}: its kind is "${mediaType}", which is not open to us`,
+  );
+}
 
 /**
  * Reads what a descriptor of an index points to. The document must be of one kind only, and of the kind that was

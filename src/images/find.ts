@@ -6,7 +6,7 @@ import { normaliseName } from './reference.ts';
 
 export interface Found {
   readonly record: ImageRecord;
-  /** The normalised name that it was found by; undefined: by its id. */
+  /** The normalised name or digest that it was found by; undefined: by its id. */
   readonly name: string | undefined;
 }
 
@@ -14,7 +14,7 @@ const ID = /^(?:sha256:)?([0-9a-f]{2,64})$/;
 const FULL_ID_DIGITS = 64;
 
 /**
- * Finds an image by its name in any spelling, its id, or the beginning of its id. A name goes before the beginning of
+ * Finds an image by its name in any spelling, `repository@digest`, its id, or the beginning of its id. A name goes before the beginning of
  * an id: `cafe` may be both.
  * @throws BerthError NotFound; InvalidArgument for what can be neither name nor id, or fits several ids
  */
@@ -27,7 +27,9 @@ export function findImage(text: string, state: CatalogState): Found {
   const fitting = digits === undefined ? [] : fittingIds(digits, state);
   const [record] = fitting;
   if (record === undefined) {
-    throw new BerthError('NotFound', `Cannot find image "${text}": there is no image with this name or id`);
+    throw new BerthError('NotFound', `Cannot find image "${text}": there is no image with this name or id`, {
+      field: 'image',
+    });
   }
   if (fitting.length === 1) return { record, name: undefined };
   const ids = fitting.map(({ id }) => shortId(id.slice('sha256:'.length))).join(', ');
@@ -36,7 +38,7 @@ export function findImage(text: string, state: CatalogState): Found {
   });
 }
 
-function findByName(text: string, { images, names }: CatalogState, mayBeId: boolean): Found | undefined {
+function findByName(text: string, { images, names, digests }: CatalogState, mayBeId: boolean): Found | undefined {
   let name: string;
   try {
     name = normaliseName(text);
@@ -44,7 +46,7 @@ function findByName(text: string, { images, names }: CatalogState, mayBeId: bool
     if (mayBeId && error instanceof BerthError) return undefined;
     throw error;
   }
-  const record = images.get(names.get(name) ?? '');
+  const record = images.get(names.get(name) ?? digests.get(name) ?? '');
   return record === undefined ? undefined : { record, name };
 }
 

@@ -20,8 +20,10 @@ interface FoundLayer extends FoundBlob {
 export interface FoundImage {
   /** `sha256:<digest of the config>`. */
   readonly id: string;
-  /** Normalised. */
+  /** Normalised; none has a digest in it. */
   readonly names: readonly string[];
+  /** `registry/repository@digest` of its own manifest, as the archive calls it. */
+  readonly digests: readonly string[];
   readonly manifest: FoundBlob;
   readonly config: FoundBlob;
   readonly document: ConfigDocument;
@@ -39,24 +41,28 @@ export function tooManyLayers(image: string, count: number): BerthError {
   );
 }
 
+/**
+ * Makes sure that a config and a manifest speak of the same layers.
+ * @param image for messages
+ * @throws BerthError InvalidArgument; Unsupported for too many of them
+ */
+export function checkLayers(image: string, layers: number, { rootfs }: ConfigDocument): void {
+  if (layers > MOST_LAYERS) throw tooManyLayers(image, layers);
+  if (layers === rootfs.diff_ids.length) return;
+  const fact = `it has ${layers} layers, its config tells of ${rootfs.diff_ids.length}`;
+  throw new BerthError('InvalidArgument', `Cannot read image ${image}: ${fact}`);
+}
+
 /** @throws BerthError InvalidArgument when config and layers do not fit; Unsupported for too many layers */
 export async function joinConfig(
   config: FoundBlob,
   layers: readonly FoundBlob[],
 ): Promise<Pick<FoundImage, 'id' | 'config' | 'document' | 'layers'>> {
   const { digest } = config.ref;
-  if (layers.length > MOST_LAYERS) throw tooManyLayers(digest, layers.length);
   const document = readConfig(await readPart(config.file, `config ${digest}`), `config ${digest}`);
-  const diffIds = document.rootfs.diff_ids;
-  const joined = layers.flatMap((layer, index) => {
-    const diffId = diffIds[index];
-    return diffId === undefined ? [] : [{ ...layer, diffId }];
-  });
-  if (joined.length === layers.length && layers.length === diffIds.length) {
-    return { id: digest, config, document, layers: joined };
-  }
-  const fact = `it has ${layers.length} layers, its config tells of ${diffIds.length}`;
-  throw new BerthError('InvalidArgument', `Cannot read image ${digest}: ${fact}`);
+  checkLayers(digest, layers.length, document);
+  const joined = layers.map((layer, index) => ({ ...layer, diffId: document.rootfs.diff_ids[index] ?? '' }));
+  return { id: digest, config, document, layers: joined };
 }
 
 /** Makes the manifest of an image that came without one. */

@@ -18,7 +18,7 @@ export interface ImageRecord {
   readonly layers: readonly LayerRecord[];
 }
 
-interface LayerRecord {
+export interface LayerRecord {
   readonly blob: BlobRef;
   readonly diffId: string;
   readonly chainId: string;
@@ -40,6 +40,7 @@ export async function readRecord(blobs: Blobs, ref: BlobRef): Promise<ImageRecor
   return { id: config.digest, manifest: ref, config, document, layers: joinLayers(document, layers) };
 }
 
+/** What does not fit together was refused before. */
 function joinLayers({ rootfs }: ConfigDocument, blobs: readonly BlobRef[]): LayerRecord[] {
   const chain = chainIds(rootfs.diff_ids);
   return blobs.flatMap((blob, index) => {
@@ -49,10 +50,13 @@ function joinLayers({ rootfs }: ConfigDocument, blobs: readonly BlobRef[]): Laye
   });
 }
 
-export function imageOf({ id, document, layers }: ImageRecord, names: readonly string[]): Image {
+export function imageOf(
+  { id, document, layers }: ImageRecord,
+  called: Pick<Image, 'names' | 'digests' | 'isPinned'>,
+): Image {
   return {
     id,
-    names,
+    ...called,
     sizeBytes: layers.reduce((sum, { blob }) => sum + blob.size, 0),
     createdAt: createdAt(document),
     architecture: document.architecture,

@@ -1,19 +1,19 @@
 import { throwIfAborted } from '../base/abort.ts';
-import { BerthError, errnoOf, underlying } from '../base/errors.ts';
 import type { Image, ImportRequest } from '../engine/ports.ts';
 import { readArchive } from './archive.ts';
 import { Budget } from './budget.ts';
 import { withImages } from './catalog-state.ts';
 import { collectGarbage } from './collect.ts';
+import { ensureLayer } from './ensure-layers.ts';
 import type { FoundImage } from './found-image.ts';
+import { explainFullDisk } from './full-disk.ts';
 import { needsOf, recordOf } from './image-record.ts';
 import type { ImageRecord } from './image-record.ts';
 import type { ImageParts } from './parts.ts';
 import { receive } from './receive.ts';
-import { normaliseName } from './reference.ts';
+import { normaliseTag } from './reference.ts';
 import { openStaging } from './staging.ts';
 import { syncDisk } from './sync-disk.ts';
-import { unpackImage } from './unpack-image.ts';
 
 /** An image of the archive: where its parts are now, and what it will be in the store. */
 interface Arrival {
@@ -28,13 +28,11 @@ interface Arrival {
  *   the limits or when the disk is full; Unsupported when there is no image for this host in it; Cancelled
  */
 export async function importArchive(parts: ImageParts, request: ImportRequest): Promise<readonly Image[]> {
-  const name = request.name === undefined ? undefined : normaliseName(request.name);
+  const name = request.name === undefined ? undefined : normaliseTag(request.name);
   try {
     return await importImages(parts, request, name);
   } catch (error) {
-    const errno = errnoOf(underlying(error));
-    if (errno !== 'ENOSPC' && errno !== 'EDQUOT') throw error;
-    throw new BerthError('ResourceExhausted', 'Cannot import archive: the disk is full', { cause: error });
+    throw explainFullDisk(error, 'Cannot import archive');
   } finally {
     await collectGarbage(parts);
   }
@@ -53,21 +51,21 @@ async function importImages(
     signal,
     onBytes: (bytes) => request.onProgress({ step: 'receiving', bytes }),
   });
-  const found = await readArchive(received, name, staging);
-  const arrivals = found.map((image) => ({ found: image, record: recordOf(image) }));
+  const images = await readArchive(received, name, staging);
+  const arrivals = images.map((image) => ({ found: image, record: recordOf(image) }));
   using claim = await claimArrivals(parts, arrivals);
   const budget = new Budget(parts.limits);
-  for (const arrival of claim.fresh) {
-    await unpackImage(parts, arrival.found, arrival.record, {
-      budget,
-      signal,
-      onLayer: (layer, bytes) => request.onProgress({ step: 'layer', layer, bytes }),
-    });
+  for (const { found, record } of claim.fresh) {
+    for (const [index, layer] of record.layers.entries()) {
+      const path = found.layers[index]?.file.path ?? '';
+      const onBytes = (bytes: number): void => request.onProgress({ step: 'layer', layer: layer.diffId, bytes });
+      await ensureLayer(parts, layer, path, { budget, signal, onBytes });
+    }
   }
   throwIfAborted(signal);
-  const images = await register(parts, arrivals, claim.fresh);
-  request.onProgress({ step: 'done', bytes: images.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) });
-  return images;
+  const registered = await register(parts, arrivals, claim.fresh);
+  request.onProgress({ step: 'done', bytes: registered.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) });
+  return registered;
 }
 
 interface Claim extends Disposable {
@@ -90,8 +88,9 @@ async function register(
 ): Promise<readonly Image[]> {
   const blobs = fresh.flatMap(({ found }) => [found.manifest, found.config, ...found.layers]);
   await parts.blobs.add(blobs.map(({ file }) => file));
+  for (const { ref, diffId } of fresh.flatMap(({ found }) => found.layers)) parts.blobs.prove(ref.digest, diffId);
   if (fresh.length > 0) await syncDisk(parts.children, parts.folders.layers);
-  const named = arrivals.map(({ found, record }) => ({ record, names: found.names }));
+  const named = arrivals.map(({ found: { names, digests }, record }) => ({ record, names, digests }));
   return parts.mailbox.run(async () => {
     await parts.catalog.change(withImages(parts.catalog.state, named));
     return arrivals.map(({ found, record }) => ({ ...parts.catalog.imageOf(record), names: found.names }));

@@ -1,8 +1,10 @@
-import { readFile, readdir, writeFile } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { readFile, readdir, rename, writeFile } from 'node:fs/promises';
 import * as v from 'valibot';
 import { decode } from '../base/decode.ts';
 import { BerthError } from '../base/errors.ts';
 import { layerFolderName } from './chain-id.ts';
+import type { Usage } from './usage.ts';
 
 /** A layer that is unpacked. */
 export interface Layer {
@@ -10,6 +12,8 @@ export interface Layer {
   readonly name: string;
   /** What is below it cannot be seen through it. */
   readonly hidesLower: boolean;
+  /** Undefined until it was measured: older records do not have it. */
+  readonly usage: Usage | undefined;
 }
 
 export interface LayerFolders {
@@ -19,7 +23,12 @@ export interface LayerFolders {
   readonly staging: string;
 }
 
-const RecordSchema = v.object({ chainId: v.string(), diffId: v.string(), hidesLower: v.boolean() });
+const RecordSchema = v.object({
+  chainId: v.string(),
+  diffId: v.string(),
+  hidesLower: v.boolean(),
+  usage: v.optional(v.object({ bytes: v.number(), inodes: v.number() })),
+});
 type LayerRecordFile = v.InferOutput<typeof RecordSchema>;
 
 /** Folders without files: for an image that has no layer, and below one that is alone where overlay wants two. */
@@ -31,10 +40,21 @@ export function recordPath({ layers }: LayerFolders, name: string): string {
   return `${layers}/${name}${SUFFIX}`;
 }
 
-/** It reaches the disk together with the layer's files, before an image is registered that needs them. */
+/**
+ * It reaches the disk together with the layer's files, before an image is registered that needs them. Written beside and
+ * renamed: one that is there already may be written anew.
+ */
 export async function writeLayerRecord(folders: LayerFolders, record: LayerRecordFile): Promise<void> {
   const path = recordPath(folders, layerFolderName(record.chainId));
-  await writeFile(path, JSON.stringify(record), { mode: 0o600 });
+  const next = `${folders.staging}/${randomBytes(8).toString('hex')}`;
+  await writeFile(next, JSON.stringify(record), { mode: 0o600 });
+  await rename(next, path);
+}
+
+/** @throws Error when there is none that can be read */
+export async function readLayerRecord(folders: LayerFolders, name: string): Promise<LayerRecordFile> {
+  const path = recordPath(folders, name);
+  return decode(RecordSchema, JSON.parse(await readFile(path, 'utf8')), path);
 }
 
 export interface LoadedLayers {
@@ -44,17 +64,22 @@ export interface LoadedLayers {
   readonly halfLayers: readonly string[];
 }
 
-/** Reads the records only: no layer is looked into. */
-export async function loadLayers(folders: LayerFolders): Promise<LoadedLayers> {
+/**
+ * Reads the records only: no layer is looked into. What nobody needs is taken for half done: its files may never have
+ * reached the disk.
+ * @param isNeeded by chain id or by name
+ */
+export async function loadLayers(folders: LayerFolders, isNeeded: (key: string) => boolean): Promise<LoadedLayers> {
   const names = new Set(await readdir(folders.layers));
   for (const own of [EMPTY_LAYER, PADDING_LAYER]) names.delete(own);
   const known = new Map<string, Layer>();
   const records = [...names].filter((name) => name.endsWith(SUFFIX));
   for (const record of await Promise.all(records.map((name) => readRecord(`${folders.layers}/${name}`)))) {
     const name = record === undefined ? '' : layerFolderName(record.chainId);
-    if (record === undefined || !names.delete(name)) continue;
+    if (record === undefined || !(isNeeded(record.chainId) || isNeeded(name)) || !names.delete(name)) continue;
     names.delete(`${name}${SUFFIX}`);
-    known.set(record.chainId, { name, hidesLower: record.hidesLower });
+    const { chainId, hidesLower, usage } = record;
+    known.set(chainId, { name, hidesLower, usage });
   }
   return { known, halfLayers: [...names].map((name) => `${folders.layers}/${name}`) };
 }

@@ -3,11 +3,13 @@ import { chmod, mkdir, rename, rm } from 'node:fs/promises';
 import { untilAborted } from '../base/abort.ts';
 import type { Children } from '../linux/children.ts';
 import { layerFolderName } from './chain-id.ts';
-import { recordPath, writeLayerRecord } from './layer-records.ts';
+import { readLayerRecord, recordPath, writeLayerRecord } from './layer-records.ts';
 import type { Layer, LayerFolders } from './layer-records.ts';
 import { removeTrees } from './remove-tree.ts';
 import { unpackLayer } from './unpack.ts';
 import type { LayerSource, UnpackOptions } from './unpack.ts';
+import { measureTree, sumOf } from './usage.ts';
+import type { Usage } from './usage.ts';
 
 /** The unpacked layers. Each is there once, whatever number of images share it. */
 export class Layers {
@@ -67,6 +69,22 @@ export class Layers {
     return detached;
   }
 
+  get usage(): Usage {
+    return sumOf([...this.#known.values()].flatMap(({ usage }) => usage ?? []));
+  }
+
+  /** Measures what older versions did not. @throws BerthError */
+  async measureRest(): Promise<void> {
+    for (const [chainId, layer] of this.#known) {
+      if (layer.usage !== undefined) continue;
+      const usage = await measureTree(this.#children, `${this.#folders.layers}/${layer.name}`);
+      const record = await readLayerRecord(this.#folders, layer.name);
+      if (this.#known.get(chainId) !== layer) continue; // nobody needs it any more
+      this.#known.set(chainId, { ...layer, usage });
+      await writeLayerRecord(this.#folders, { ...record, usage });
+    }
+  }
+
   async #unpack(chainId: string, source: LayerSource, options: UnpackOptions): Promise<Layer> {
     const work = this.#stagingPath();
     const folders = { layer: `${work}/layer`, scratch: `${work}/scratch` };
@@ -75,9 +93,10 @@ export class Layers {
       for (const folder of [work, folders.layer, folders.scratch]) await mkdir(folder);
       await chmod(folders.layer, 0o755); // what a root is when the archive does not say it
       const { hidesLower } = await unpackLayer(this.#children, source, folders, options);
-      await writeLayerRecord(this.#folders, { chainId, diffId: source.diffId, hidesLower });
+      const usage = await measureTree(this.#children, folders.layer);
+      await writeLayerRecord(this.#folders, { chainId, diffId: source.diffId, hidesLower, usage });
       await rename(folders.layer, `${this.#folders.layers}/${name}`);
-      return { name, hidesLower };
+      return { name, hidesLower, usage };
     } finally {
       await removeTrees(this.#children, [work]);
     }

@@ -2,16 +2,14 @@ import { BerthError } from '../base/errors.ts';
 import { readDockerImages, readPart } from './archive-parts.ts';
 import type { ArchiveParts } from './archive-parts.ts';
 import { REF_NAME, readIndex, readManifestOrIndex } from './documents.ts';
-import type { BlobRef, Descriptor, Index } from './documents.ts';
+import type { BlobRef, Descriptor } from './documents.ts';
 import { joinConfig } from './found-image.ts';
 import type { FoundBlob, FoundImage } from './found-image.ts';
-import { formatPlatform, hostPlatform, isForHost } from './platform.ts';
-import { normaliseName } from './reference.ts';
+import { forThisHost } from './platform.ts';
+import { formatReference, normaliseName, parseReference } from './reference.ts';
 
 /** What containerd and newer versions of Docker say the full name in: their ref.name is the tag only. */
 const CONTAINERD_NAME = 'io.containerd.image.name';
-/** Attestations are kept beside images as if they were images for a platform. */
-const NO_PLATFORM = 'unknown';
 
 /**
  * The images of an OCI layout: what its index lists, each for this host's platform.
@@ -24,12 +22,14 @@ export async function readOciArchive(parts: ArchiveParts, wantedName: string | u
   const dockerNames = await readDockerNames(parts);
   const byDigest = new Map<string, FoundImage>(); // each name has a descriptor of its own
   const images = new Map<string, FoundImage>();
-  for (const descriptor of forThisHost(index, 'index.json')) {
+  for (const descriptor of forThisHost(index.manifests, 'index.json')) {
     const image = byDigest.get(descriptor.digest) ?? (await readImage(parts, descriptor));
     byDigest.set(descriptor.digest, image);
-    const own = nameOf(descriptor, wantedName);
-    const names = [...(images.get(image.id)?.names ?? []), ...own, ...(dockerNames.get(image.id) ?? [])];
-    images.set(image.id, { ...image, names: [...new Set(names)] });
+    const known = images.get(image.id) ?? image;
+    const own = namesOf(descriptor, wantedName);
+    const names = [...known.names, ...own.names, ...(dockerNames.get(image.id) ?? [])];
+    const digests = [...known.digests, ...own.digests];
+    images.set(image.id, { ...image, names: [...new Set(names)], digests: [...new Set(digests)] });
   }
   return [...images.values()];
 }
@@ -45,22 +45,10 @@ async function readImage(parts: ArchiveParts, from: Descriptor): Promise<FoundIm
         blobOf(parts, config),
         layers.map((layer) => blobOf(parts, layer)),
       );
-      return { ...joined, manifest, names: [] };
+      return { ...joined, manifest, names: [], digests: [] };
     }
-    [at] = forThisHost(document.index, `index ${at.digest}`);
+    [at] = forThisHost(document.index.manifests, `index ${at.digest}`);
   }
-}
-
-/** Those without a platform are taken to be for any. Never empty. */
-function forThisHost({ manifests }: Index, what: string): [Descriptor, ...Descriptor[]] {
-  const images = manifests.filter(({ platform }) => platform?.os !== NO_PLATFORM);
-  const [first, ...others] = images.filter(({ platform }) => platform === undefined || isForHost(platform));
-  if (first !== undefined) return [first, ...others];
-  const there = images.map(({ platform }) => (platform === undefined ? '' : formatPlatform(platform))).join(', ');
-  throw new BerthError(
-    'Unsupported',
-    `Cannot read ${what}: it has no image for ${formatPlatform(hostPlatform)}, only for ${there || 'nothing'}`,
-  );
 }
 
 /** @throws BerthError InvalidArgument when it is not there, or is not what the descriptor says */
@@ -78,11 +66,21 @@ function blobOf(parts: ArchiveParts, { mediaType, digest, size }: BlobRef): Foun
   return { ref: { mediaType, digest, size }, file };
 }
 
-/** umoci and others write no more than a tag: a word like `latest`, which is a poor name. */
-function nameOf({ annotations }: Descriptor, wantedName: string | undefined): string[] {
+/**
+ * umoci and others write no more than a tag: a word like `latest`, which is a poor name. A digest is taken only if it is
+ * the one of what is there: nobody else vouches for it.
+ */
+function namesOf(
+  { annotations, digest }: Descriptor,
+  wantedName: string | undefined,
+): Pick<FoundImage, 'names' | 'digests'> {
   const name = annotations[CONTAINERD_NAME] ?? annotations[REF_NAME];
   const isWord = name !== undefined && !/[/:]/.test(name);
-  return name === undefined || (isWord && wantedName !== undefined) ? [] : [normaliseName(name)];
+  if (name === undefined || (isWord && wantedName !== undefined)) return { names: [], digests: [] };
+  const reference = parseReference(name);
+  const full = formatReference(reference);
+  if (reference.digest === undefined) return { names: [full], digests: [] };
+  return { names: [], digests: reference.digest === digest ? [full] : [] };
 }
 
 /** Image id → names, for the archives that are of both forms. */

@@ -1,11 +1,15 @@
 import type { Mailbox } from '../base/mailbox.ts';
 import type { Log } from '../base/log.ts';
+import type { Slots } from '../base/slots.ts';
 import type { Children } from '../linux/children.ts';
 import type { Blobs } from './blobs.ts';
 import type { UnpackLimits } from './budget.ts';
 import type { Catalog } from './catalog.ts';
+import type { Downloads } from './downloads.ts';
 import type { Holds } from './holds.ts';
 import type { Layers } from './layers.ts';
+import type { RegistrySettings } from './registry/settings.ts';
+import type { Trust } from './registry/trust.ts';
 import type { Snapshots } from './snapshots.ts';
 import type { TemporaryMounts } from './temporary-mounts.ts';
 
@@ -23,6 +27,11 @@ export interface ImageParts {
   readonly layers: Layers;
   readonly snapshots: Snapshots;
   readonly temporary: TemporaryMounts;
+  readonly registries: RegistrySettings;
+  readonly trust: Trust;
+  readonly downloads: Downloads;
+  /** Layers that pulls unpack at a time: it is work for the processors. */
+  readonly unpacking: Slots;
 }
 
 /** All on one file system. */
@@ -30,7 +39,7 @@ export interface ImageFolders {
   /** The OCI layout. */
   readonly layout: string;
   readonly blobs: string;
-  /** Archives that are being received. */
+  /** Archives and blobs that are being received. */
   readonly received: string;
   readonly layers: string;
   readonly snapshots: string;

@@ -16,5 +16,5 @@ export async function makeRootImage(root: ReceivedRoot, name: string, staging: S
   const config = asBlob(await staging.write(Buffer.from(JSON.stringify(document))), MEDIA_TYPES.config);
   const layers = [asLayer(root.blob, root.compression)];
   const manifest = await writeManifest(staging, config, layers);
-  return { ...(await joinConfig(config, layers)), manifest, names: [name] };
+  return { ...(await joinConfig(config, layers)), manifest, names: [name], digests: [] };
 }

@@ -51,6 +51,10 @@ export class Snapshots {
     return [...this.#known].find(([, snapshot]) => snapshot.imageId === imageId)?.[0];
   }
 
+  imageOf(containerId: string): string | undefined {
+    return this.#known.get(containerId)?.imageId;
+  }
+
   /** Names of the layers that snapshots are on top of. */
   get layers(): Set<string> {
     return new Set([...this.#known.values()].flatMap(({ lower }) => lower));

@@ -9,17 +9,18 @@ export interface StagedFile {
   readonly sizeBytes: number;
 }
 
-/** A folder for what an import receives, on the store's file system, so that files can be moved from it. */
+/** A folder for what is on its way in, on the store's file system, so that files can be moved from it. */
 export interface Staging extends AsyncDisposable {
   create(): Promise<StagedWriter>;
   write(content: Uint8Array): Promise<StagedFile>;
+  remove(file: StagedFile): Promise<void>;
 }
 
 /** Writes one file and digests it on the way. */
 export class StagedWriter implements AsyncDisposable {
   readonly #path: string;
   readonly #file: FileHandle;
-  readonly #hash = createHash('sha256');
+  #hash = createHash('sha256');
   #sizeBytes = 0;
 
   constructor(path: string, file: FileHandle) {
@@ -27,10 +28,22 @@ export class StagedWriter implements AsyncDisposable {
     this.#file = file;
   }
 
+  /** Written so far. */
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
   async write(chunk: Uint8Array): Promise<void> {
     this.#hash.update(chunk);
     this.#sizeBytes += chunk.length;
     await this.#file.writeFile(chunk);
+  }
+
+  /** Forgets what was written. */
+  async restart(): Promise<void> {
+    await this.#file.truncate(0);
+    this.#hash = createHash('sha256');
+    this.#sizeBytes = 0;
   }
 
   /** To be called once, after the last write. */
@@ -49,7 +62,7 @@ export async function openStaging(parent: string): Promise<Staging> {
   let count = 0;
   const create = async (): Promise<StagedWriter> => {
     const path = `${folder}/${count++}`;
-    return new StagedWriter(path, await open(path, 'wx', 0o600));
+    return new StagedWriter(path, await open(path, 'ax', 0o600));
   };
   return {
     create,
@@ -58,6 +71,7 @@ export async function openStaging(parent: string): Promise<Staging> {
       await writer.write(content);
       return writer.finish();
     },
+    remove: ({ path }) => rm(path, { force: true }),
     [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
   };
 }

@@ -20,8 +20,8 @@ export interface LayerSource {
 export interface UnpackOptions {
   readonly budget: Budget;
   readonly signal: AbortSignal;
-  /** Uncompressed bytes so far. */
-  readonly onBytes: (bytes: number) => void;
+  /** Bytes so far: of the tar, and of the file that it is in. */
+  readonly onBytes: (bytes: number, readBytes: number) => void;
 }
 
 export interface UnpackFolders {
@@ -102,14 +102,15 @@ async function digestLayer(
 ): Promise<string> {
   const hash = createHash('sha256');
   let bytes = 0;
-  const { content } = await decompress(createReadStream(path, { highWaterMark: READ_BYTES }), `layer ${diffId}`);
+  const file = createReadStream(path, { highWaterMark: READ_BYTES });
+  const { content } = await decompress(file, `layer ${diffId}`);
   for await (const chunk of content) {
     throwIfAborted(signal);
     bytes += chunk.length;
     budget.spendBytes(chunk.length);
     hash.update(chunk);
     await take(chunk);
-    onBytes(bytes);
+    onBytes(bytes, file.bytesRead);
   }
   return `sha256:${hash.digest('hex')}`;
 }

@@ -3,6 +3,7 @@ import { silentLog } from '../../src/base/log.ts';
 import { openImages } from '../../src/images/index.ts';
 import { Children } from '../../src/linux/children.ts';
 import { NamespaceThread } from '../../src/linux/namespaces.ts';
+import { TEST_REGISTRIES } from '../support/registry-settings.ts';
 
 /** A daemon that imports one archive, and says so when it unpacks. Arguments: root, run root, archive. */
 const [, , root = '', runRoot = '', archive = ''] = process.argv;
@@ -14,6 +15,8 @@ const images = await openImages({
   thread: new NamespaceThread(),
   log: silentLog,
   limits: { largestUnpackedBytes: 1 << 30, mostEntries: 10_000 },
+  registries: TEST_REGISTRIES,
+  pinned: [],
 });
 await images.import({
   content: createReadStream(archive),

@@ -3,17 +3,19 @@ import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLog } from '../../src/base/log.ts';
-import type { Image, ImportProgress, Images } from '../../src/engine/ports.ts';
+import type { Image, ImportProgress, Images, PullProgress, PullRequest } from '../../src/engine/ports.ts';
 import { openImages } from '../../src/images/index.ts';
-import type { ImagesOptions } from '../../src/images/index.ts';
+import type { ImagesOptions, RegistrySettings } from '../../src/images/index.ts';
 import { Children } from '../../src/linux/children.ts';
 import { NamespaceThread } from '../../src/linux/namespaces.ts';
+import { TEST_REGISTRIES } from '../support/registry-settings.ts';
 
 export interface TestStore extends AsyncDisposable {
   readonly images: Images;
   readonly root: string;
   readonly options: ImagesOptions;
   load(archive: Buffer | AsyncIterable<Uint8Array>, options?: LoadOptions): Promise<readonly Image[]>;
+  pull(name: string, options?: PullOptions): Promise<Image>;
   /** Another daemon on the same folders. */
   reopen(): Promise<Images>;
   /** Makes a container on top of the image, and mounts it. */
@@ -25,6 +27,12 @@ interface LoadOptions {
   readonly name?: string;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: ImportProgress) => void;
+}
+
+interface PullOptions extends Partial<Pick<PullRequest, 'auth' | 'signal'>> {
+  readonly onProgress?: (progress: PullProgress) => void;
+  /** Asked instead of the store's own. */
+  readonly from?: Images;
 }
 
 /** How much there is of everything. */
@@ -41,9 +49,11 @@ export interface StoreOptions {
   readonly limits?: Partial<typeof LIMITS>;
   /** Where the store is made; otherwise a fresh folder, which is removed at the end. */
   readonly root?: string;
+  readonly registries?: Partial<RegistrySettings>;
+  readonly pinned?: readonly string[];
 }
 
-export async function openStore({ limits = {}, root }: StoreOptions = {}): Promise<TestStore> {
+export async function openStore({ limits = {}, root, registries, pinned }: StoreOptions = {}): Promise<TestStore> {
   const folder = mkdtempSync(join(tmpdir(), 'berth-images-'));
   const options: ImagesOptions = {
     root: root ?? join(folder, 'root'),
@@ -52,6 +62,8 @@ export async function openStore({ limits = {}, root }: StoreOptions = {}): Promi
     thread: new NamespaceThread(),
     log: silentLog,
     limits: { ...LIMITS, ...limits },
+    registries: { ...TEST_REGISTRIES, ...registries },
+    pinned: pinned ?? [],
   };
   const images = await openImages(options);
   return {
@@ -62,6 +74,13 @@ export async function openStore({ limits = {}, root }: StoreOptions = {}): Promi
       images.import({
         content: Buffer.isBuffer(archive) ? inChunks(archive) : archive,
         ...(name === undefined ? {} : { name }),
+        signal: signal ?? new AbortController().signal,
+        onProgress: onProgress ?? (() => undefined),
+      }),
+    pull: (name, { auth, signal, onProgress, from = images } = {}) =>
+      from.pull({
+        name,
+        ...(auth === undefined ? {} : { auth }),
         signal: signal ?? new AbortController().signal,
         onProgress: onProgress ?? (() => undefined),
       }),

@@ -131,6 +131,40 @@ export function makeIndexArchive(name: string, images: readonly TestImage[]): Bu
   return archiveOf(files);
 }
 
+/** An image as a registry has it. */
+export interface PushedImage {
+  readonly manifest: Buffer;
+  readonly mediaType: string;
+  /** By digest: config and layers. */
+  readonly blobs: ReadonlyMap<string, Buffer>;
+  /** From the bottom up. */
+  readonly layers: readonly string[];
+}
+
+const DOCKER_TYPES: Readonly<Record<string, string>> = {
+  [TYPES.manifest]: 'application/vnd.docker.distribution.manifest.v2+json',
+  [TYPES.config]: 'application/vnd.docker.container.image.v1+json',
+  [TYPES.layer]: 'application/vnd.docker.image.rootfs.diff.tar',
+  [`${TYPES.layer}+gzip`]: 'application/vnd.docker.image.rootfs.diff.tar.gzip',
+};
+
+/** What is pushed, in the OCI's words or in those of Docker's schema 2. */
+export function pushedImage(image: TestImage, form: 'oci' | 'docker' = 'oci'): PushedImage {
+  const files: ArchiveFiles = new Map();
+  const { digest } = addOciImage(files, image);
+  const content = files.get(`blobs/${digest.replace(':', '/')}`)?.toString() ?? '';
+  const inDocker = content.replace(/"(application\/[^"]+)"/g, (_, type: string) => `"${DOCKER_TYPES[type] ?? type}"`);
+  const manifest = Buffer.from(form === 'oci' ? content : inDocker);
+  files.delete(`blobs/${digest.replace(':', '/')}`);
+  const { layers } = JSON.parse(content) as { readonly layers: readonly Ref[] };
+  return {
+    manifest,
+    mediaType: form === 'oci' ? TYPES.manifest : (DOCKER_TYPES[TYPES.manifest] ?? ''),
+    blobs: new Map([...files].map(([name, blob]) => [name.slice('blobs/'.length).replace('/', ':'), blob])),
+    layers: layers.map((layer) => layer.digest),
+  };
+}
+
 type Annotate = (name: string) => Readonly<Record<string, string>>;
 
 function ociAnnotations(name: string): Readonly<Record<string, string>> {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { parseConfig, readConfig } from '../../../src/daemon/config.ts';
+import { registrySettings } from '../../../src/daemon/registry-settings.ts';
 
 test('an empty configuration is the defaults', () => {
   const config = parseConfig('');
@@ -30,6 +31,12 @@ for (const [text, message] of [
   ['[runtime]\ndefault = "runc"', /"runtime\.default" is "runc": must be one of crun/],
   ['[images]\nlargest_unpacked = "huge"', /must be a size like "64G"/],
   ['[events]\nkeep = 0', /"events\.keep" is 0: must be >=1/],
+  ['[pull]\nconfig_path = "certs.d"', /must be absolute paths with ":" between them/],
+  [
+    '[registries."docker.io"]\nmirror = ["x"]',
+    /"registries\.docker\.io\.mirror" is not known: did you mean "mirrors"\?/,
+  ],
+  ['[registries."docker.io"]\nca = ["ca.pem"]', /must be an absolute path/],
   ['stop = ', /Cannot read my\.toml: /],
 ] as const) {
   test(`${JSON.stringify(text)} is refused`, () => {
@@ -49,7 +56,30 @@ test('the packaged configuration names every key, each with its default, and ber
   assert.deepEqual(parseConfig(text), parseConfig(''));
   const keys = (value: object, prefix = ''): string[] =>
     Object.entries(value).flatMap(([key, inner]) =>
-      typeof inner === 'object' && inner !== null ? keys(inner as object, `${prefix}${key}.`) : [`${prefix}${key}`],
+      typeof inner === 'object' && inner !== null && !Array.isArray(inner)
+        ? keys(inner as object, `${prefix}${key}.`)
+        : [`${prefix}${key}`],
     );
   for (const key of keys(parseConfig(''))) assert.match(text, new RegExp(`^# ?${key.split('.').at(-1)} = `, 'm'), key);
+});
+
+test('the tables for registries that the packaged configuration shows are accepted', () => {
+  const text = readFileSync(new URL('../../../packaging/config.toml', import.meta.url), 'utf8');
+  const example = [...text.matchAll(/^# {3}(.*)$/gm)].map(([, line]) => line).join('\n');
+
+  const { registries } = registrySettings(parseConfig(example));
+
+  assert.deepEqual(Object.keys(registries), ['docker.io', 'mirror.example.org:5000']);
+  assert.equal(registries['docker.io']?.mirrors.length, 3);
+  assert.deepEqual(registries['mirror.example.org:5000']?.ca, ['/etc/berth/mirror-ca.pem']);
+});
+
+test('several folders for registries may stand in one text', () => {
+  const config = parseConfig('[pull]\nconfig_path = "/etc/containerd/certs.d:/etc/docker/certs.d"');
+  assert.deepEqual(config.pull.config_path, ['/etc/containerd/certs.d', '/etc/docker/certs.d']);
+});
+
+test('a registry is named by its host alone', () => {
+  const config = parseConfig('[registries."https://docker.io"]');
+  assert.throws(() => registrySettings(config), { code: 'InvalidArgument', message: /must be a host/ });
 });

@@ -1,0 +1,36 @@
+import { BerthError } from '../base/errors.ts';
+import { withoutImages } from './catalog-state.ts';
+import { collectGarbage } from './collect.ts';
+import type { ImageParts } from './parts.ts';
+
+/** Removals of whole images. Several of one image at once are one. */
+export class Removals {
+  readonly #parts: ImageParts;
+  readonly #busy = new Map<string, Promise<void>>();
+
+  constructor(parts: ImageParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Removes an image with all it is called. What containers of it need stays until the last of them is gone.
+   * @throws BerthError NotFound; Busy while it is pulled or imported
+   */
+  removeAll(id: string): Promise<void> {
+    const other = this.#busy.get(id);
+    if (other !== undefined) return other;
+    const removing = this.#remove(id).finally(() => this.#busy.delete(id));
+    this.#busy.set(id, removing);
+    return removing;
+  }
+
+  async #remove(id: string): Promise<void> {
+    const { mailbox, catalog, holds } = this.#parts;
+    await mailbox.run(async () => {
+      catalog.get(id);
+      if (holds.has(id)) throw new BerthError('Busy', `Cannot remove image ${id}: it is being pulled or imported`);
+      await catalog.change(withoutImages(catalog.state, new Set([id])));
+    });
+    await collectGarbage(this.#parts);
+  }
+}
