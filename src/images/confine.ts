@@ -25,7 +25,8 @@ export interface ConfinedResult {
 /** Of what a process complains about, the beginning tells the reason. */
 const STDERR_LIMIT_BYTES = 16 << 10;
 /** On a disk that is almost full tar tells of the last write, which was short, and not of why. */
-const NO_SPACE = /No space left on device|Disk quota exceeded|Wrote only \d+ of|[Mm]emory exhausted/;
+const NO_SPACE = /No space left on device|Disk quota exceeded|Wrote only \d+ of/;
+const NO_MEMORY = /[Mm]emory exhausted/;
 
 /**
  * Arguments: 1 folder for the new root, 2 the layer, then the command.
@@ -83,7 +84,8 @@ export async function runConfined(children: Children, order: ConfinedOrder): Pro
   let stderr = '';
   child.stderr?.on('data', (chunk: Buffer) => {
     if (stderr.length < STDERR_LIMIT_BYTES) stderr += chunk.toString('utf8');
-    if (NO_SPACE.test(stderr)) end(new BerthError('ResourceExhausted', `Cannot unpack layer: ${firstLine(stderr)}`));
+    if (NO_SPACE.test(stderr)) end(outOf('the disk is full', stderr));
+    else if (NO_MEMORY.test(stderr)) end(outOf('it takes too much memory', stderr));
   });
   child.stdout?.on('data', (chunk: Buffer) => {
     try {
@@ -113,6 +115,10 @@ async function feed(input: Writable | null, order: ConfinedOrder, over: AbortSig
   input.on('error', () => undefined); // it may end without having read everything
   await order.feed(input, over);
   input.end();
+}
+
+function outOf(what: string, stderr: string): BerthError {
+  return new BerthError('ResourceExhausted', `Cannot unpack layer: ${what}: ${firstLine(stderr)}`);
 }
 
 function firstLine(stderr: string): string {

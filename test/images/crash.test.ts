@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleepFor } from 'node:timers/promises';
+import { FakeRegistry } from '../support/fake-registry.ts';
 import { makeOciArchive, makeRootArchive } from '../support/images.ts';
 import type { TestImage } from '../support/images.ts';
 import { inChunks, openStore } from './store.ts';
@@ -148,6 +149,35 @@ test('a daemon that is killed while it unpacks leaves nothing that the next one 
   assert.deepEqual(images.list(), []);
 });
 
+for (const step of ['downloading', 'unpacking'] as const) {
+  test(`a daemon that is killed while it is ${step} what it pulls leaves nothing that the next one does not remove`, async () => {
+    await using registry = await FakeRegistry.open();
+    await using store = await openStore();
+    const layers = [[{ name: 'zeros', content: Buffer.alloc(64 << 20) }], { other: 'x' }];
+    registry.push('app', '1', { layers, compression: step === 'unpacking' ? 'gzip' : 'none' });
+    const program = new URL('./pull-name.ts', import.meta.url).pathname;
+    const name = `${registry.host}/app:1`;
+    const daemon = spawn(process.execPath, [program, store.root, store.options.runRoot, name], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let said = '';
+    for await (const chunk of daemon.stdout) {
+      said += String(chunk);
+      if (said.includes(step)) break;
+    }
+    daemon.kill('SIGKILL');
+    await once(daemon, 'exit');
+    assert.notDeepEqual(store.census(), NOTHING);
+
+    const images = await store.reopen();
+
+    await untilClean(store, NOTHING);
+    assert.deepEqual(images.list(), []);
+    const { id } = await store.pull(name, { from: images });
+    assert.equal(images.find(name).id, id);
+  });
+}
+
 test('an index that cannot be read is put aside, and nothing that it may have named is removed', async () => {
   await using store = await openStore();
   await store.load(makeOciArchive([LAYERS]));
@@ -214,6 +244,32 @@ for (const [what, archive] of [
     await store.images.withImage(kept?.id ?? '', (rootfs) =>
       Promise.resolve(assert.deepEqual(readdirSync(rootfs), ['a'])),
     );
+  });
+}
+
+for (const [what, image] of [
+  ['downloads', { layers: [NOISE] }],
+  ['unpacks', { layers: [ZEROS], compression: 'gzip' }],
+] as const) {
+  test(`a pull that fills the disk while it ${what} leaves nothing, and what was there works`, async () => {
+    using disk = makeSmallDisk();
+    await using registry = await FakeRegistry.open();
+    await using store = await openStore({ root: disk.path });
+    registry.push('kept', '1', { layers: [{ a: 'x' }] });
+    registry.push('big', '1', image);
+    const kept = await store.pull(`${registry.host}/kept:1`);
+    const before = store.census();
+    const storage = await store.images.storage();
+
+    await assert.rejects(store.pull(`${registry.host}/big:1`), {
+      code: 'ResourceExhausted',
+      message: /disk is full/,
+    });
+
+    assert.deepEqual(store.census(), before);
+    assert.deepEqual(await store.images.storage(), storage);
+    assert.equal(store.images.list().length, 1);
+    await store.images.withImage(kept.id, (rootfs) => Promise.resolve(assert.deepEqual(readdirSync(rootfs), ['a'])));
   });
 }
 

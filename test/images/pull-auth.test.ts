@@ -11,6 +11,7 @@ import { FakeRegistry, fail, sendBlob } from '../support/fake-registry.ts';
 import type { Asked } from '../support/fake-registry.ts';
 import { pushedImage } from '../support/images.ts';
 import type { TestImage } from '../support/images.ts';
+import { registryEntry } from '../support/registry-settings.ts';
 import { TokenServer } from '../support/token-server.ts';
 import { openStore } from './store.ts';
 
@@ -213,21 +214,8 @@ test('a server that a registry redirects to cannot ask for credentials either', 
 test('a mirror gets no credentials, and the registry itself does', async () => {
   await using mirror = await FakeRegistry.open();
   await using registry = await FakeRegistry.open();
-  await using store = await openStore({
-    registries: {
-      registries: {
-        [registry.host]: {
-          mirrors: [mirror.host],
-          mirrorsOnly: false,
-          plainHttp: undefined,
-          skipVerify: false,
-          ca: [],
-          clientCert: undefined,
-          clientKey: undefined,
-        },
-      },
-    },
-  });
+  const registries = { [registry.host]: registryEntry({ mirrors: [mirror.host] }) };
+  await using store = await openStore({ registries: { registries } });
   registry.push('app', '1', APP);
   const guard = ({ headers }: Asked, response: ServerResponse): boolean =>
     headers.authorization !== HEADER && fail(response, 401, '', '', { 'www-authenticate': 'Basic realm="x"' });

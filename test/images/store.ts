@@ -65,7 +65,11 @@ export async function openStore({ limits = {}, root, registries, pinned }: Store
     registries: { ...TEST_REGISTRIES, ...registries },
     pinned: pinned ?? [],
   };
-  const images = await openImages(options);
+  const images = await openImages(options).catch(async (error: unknown) => {
+    await options.thread[Symbol.asyncDispose]();
+    rmSync(folder, { recursive: true });
+    throw error;
+  });
   return {
     images,
     root: options.root,

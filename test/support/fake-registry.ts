@@ -128,7 +128,7 @@ async function askedIn(request: IncomingMessage): Promise<Asked> {
   let body = '';
   for await (const chunk of request) body += String(chunk);
   const url = request.url ?? '/';
-  const [, repository = '', kind, name = ''] = /^\/v2\/(.+)\/(manifests|blobs)\/([^/?]+)/.exec(url) ?? [];
+  const [, repository = '', kind, name = ''] = /\/v2\/(.+)\/(manifests|blobs)\/([^/?]+)/.exec(url) ?? [];
   const { method = 'GET', headers } = request;
   return { method, url, repository, kind: kind as Asked['kind'], name, headers, body };
 }

@@ -1,4 +1,4 @@
-import type { RegistrySettings } from '../../src/images/index.ts';
+import type { RegistryEntry, RegistrySettings } from '../../src/images/index.ts';
 
 /** The daemon's defaults, but nothing of the host's own, and with waits that a test can sit through. */
 export const TEST_REGISTRIES: RegistrySettings = {
@@ -12,3 +12,17 @@ export const TEST_REGISTRIES: RegistrySettings = {
   longestWaitMs: 5_000,
   env: {},
 };
+
+/** A table of the configuration, with what a test wants to be said in it. */
+export function registryEntry(entry: Partial<RegistryEntry> = {}): RegistryEntry {
+  return {
+    mirrors: [],
+    mirrorsOnly: false,
+    plainHttp: undefined,
+    skipVerify: false,
+    ca: [],
+    clientCert: undefined,
+    clientKey: undefined,
+    ...entry,
+  };
+}
