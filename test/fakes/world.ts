@@ -8,7 +8,7 @@ import { FakeHost } from './fake-host.ts';
 import type { FakeProcess, FakeProgram } from './fake-host.ts';
 import { FakeImages } from './fake-images.ts';
 import { FakeNamespaces } from './fake-namespaces.ts';
-import { FakeNetwork } from './fake-network.ts';
+import { WorldNetwork } from './world-network.ts';
 import { FakeRuntime } from './fake-runtime.ts';
 import { ManualClock } from './manual-clock.ts';
 import { MemoryDisk, MemoryStore } from './memory-store.ts';
@@ -88,7 +88,7 @@ export class World {
       runtimes: new Map([['crun', new FakeRuntime(host, power)]]),
       images: new FakeImages(host, power),
       namespaces: new FakeNamespaces(host, power),
-      network: new FakeNetwork(host, power),
+      network: new WorldNetwork(host, power),
     });
   }
 

@@ -3,8 +3,8 @@ import type { Network, NetworkAttachment, NetworkOrder } from '../../src/engine/
 import type { FakeHost } from './fake-host.ts';
 import type { Power } from './power.ts';
 
-/** The port Network: an attachment is an entry in a map, which outlives boots as the address of a real one does. */
-export class FakeNetwork implements Network {
+/** The port Network of a world in memory: an attachment is an entry in a map, which outlives boots as the address of a real one does. */
+export class WorldNetwork implements Network {
   readonly trouble = undefined;
   readonly #host: FakeHost;
   readonly #power: Power;
