@@ -30,8 +30,10 @@ const fchdirCall = libc.func('int fchdir(int fd)');
 const chrootCall = libc.func('int chroot(const char *path)');
 const sethostnameCall = libc.func('int sethostname(const char *name, unsigned long size)');
 const socketCall = libc.func('int socket(int domain, int type, int protocol)');
+const bindCall = libc.func('int bind(int fd, const void *address, unsigned int size)');
 const connectCall = libc.func('int connect(int fd, const void *address, unsigned int size)');
 const getsockoptCall = libc.func('int getsockopt(int fd, int level, int name, _Out_ void *value, _Inout_ void *size)');
+const setsockoptCall = libc.func('int setsockopt(int fd, int level, int name, const void *value, unsigned int size)');
 const mknodCall = libc.func('int mknod(const char *path, unsigned int mode, unsigned long device)');
 const lsetxattrCall = libc.func(
   'int lsetxattr(const char *path, const char *name, const void *value, unsigned long size, int flags)',
@@ -215,8 +217,19 @@ export function sethostname(name: string): void {
   checked(sethostnameCall(name, Buffer.byteLength(name)), 'sethostname');
 }
 
-export function socket(domain: number, type: number): number {
-  return checked(socketCall(domain, type | O.CLOEXEC, 0), 'socket');
+export function socket(domain: number, type: number, protocol = 0): number {
+  return checked(socketCall(domain, type | O.CLOEXEC, protocol), 'socket');
+}
+
+/** @param address a struct sockaddr of the socket's domain */
+export function bind(fd: number, address: Buffer): void {
+  checked(bindCall(fd, address, address.length), 'bind');
+}
+
+export function setSocketOption(fd: number, level: number, name: number, value: number): void {
+  const data = Buffer.alloc(4);
+  data.writeInt32LE(value);
+  checked(setsockoptCall(fd, level, name, data, data.length), 'setsockopt');
 }
 
 const AF_UNIX = 1;

@@ -3,9 +3,11 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess, StdioOptions } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { BerthError, messageOf } from '../base/errors.ts';
+import type { ProcessIdentity } from '../base/process-identity.ts';
 import { signalNumber } from '../base/signals.ts';
 import { becomeSubreaper, close, pidfdOpen, reapByPidfd } from './abi.ts';
-import { readStat } from './process.ts';
+import { identify, readBootId, readStat } from './process.ts';
+import { killSession } from './sessions.ts';
 
 export interface SpawnOptions {
   readonly stdio?: StdioOptions;
@@ -23,6 +25,11 @@ export interface RunOptions {
   readonly input?: string | Buffer;
   /** Bytes kept of each stream; the rest is read and dropped. */
   readonly limitBytes?: number;
+  /**
+   * It gets a session of its own, and whenever it is killed so is everything else in that session. So is what still
+   * holds its output 1 s after it has ended by itself.
+   */
+  readonly ownSession?: boolean;
 }
 
 export interface RunResult {
@@ -41,6 +48,8 @@ const CHILD_ENV = {
 const OUTPUT_LIMIT_BYTES = 1 << 20;
 /** What a child that got SIGKILL has to be gone within; then it hangs in the kernel and is left behind. */
 const KILL_GRACE_MS = 2_000;
+/** How long the output of a command that has ended is waited for, when it had a session of its own. */
+const OUTPUT_GRACE_MS = 1_000;
 
 /**
  * Starts the daemon's children and reaps those that it adopts as their subreaper. Node reaps only what it has started
@@ -100,6 +109,7 @@ export class Children {
       stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
       ...(options.env === undefined ? {} : { env: options.env }),
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+      detached: options.ownSession === true,
     });
     const limit = options.limitBytes ?? OUTPUT_LIMIT_BYTES;
     const stdout = collect(child.stdout, limit);
@@ -135,13 +145,20 @@ function collect(stream: NodeJS.ReadableStream | null, limit: number): () => str
   return () => Buffer.concat(chunks).toString('utf8');
 }
 
+/** Right after its start nobody has reaped it, so it can be asked who it is. */
+function sessionOf({ pid }: ChildProcess): ProcessIdentity | undefined {
+  return pid === undefined ? undefined : identify(readBootId(), pid);
+}
+
 /** Waits for the child's end, which is brought about at its deadline or when the caller aborts. */
 async function codeWithin(child: ChildProcess, file: string, options: RunOptions): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   let killed: BerthError | undefined;
   let patience: NodeJS.Timeout | undefined;
+  const session = options.ownSession === true ? sessionOf(child) : undefined;
   const kill = (error: BerthError): void => {
     killed ??= error;
+    if (session !== undefined) killSession(session);
     child.kill('SIGKILL');
     patience ??= setTimeout(() => reject(error), KILL_GRACE_MS);
   };
@@ -154,6 +171,15 @@ async function codeWithin(child: ChildProcess, file: string, options: RunOptions
   child.once('error', (error) => {
     reject(new BerthError('Unavailable', `Cannot start "${file}": ${messageOf(error)}`, { cause: error }));
   });
+  if (session !== undefined) {
+    child.once('exit', () => {
+      clearTimeout(timer);
+      patience ??= setTimeout(() => {
+        killSession(session);
+        closeOutput(child); // for those who left the session and took it with them
+      }, OUTPUT_GRACE_MS);
+    });
+  }
   // 'close' and not 'exit': by then all of the output has been read
   child.once('close', (code, signal) => {
     if (killed === undefined) resolve(code ?? 128 + signalNumber(signal ?? 'SIGKILL'));
@@ -164,5 +190,11 @@ async function codeWithin(child: ChildProcess, file: string, options: RunOptions
   } finally {
     clearTimeout(timer);
     clearTimeout(patience);
+    closeOutput(child);
   }
+}
+
+function closeOutput({ stdout, stderr }: ChildProcess): void {
+  stdout?.destroy();
+  stderr?.destroy();
 }

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import { Children } from '../../src/linux/children.ts';
 import { ProcessWatch } from '../../src/linux/process-watch.ts';
 import { identify, readBootId, readStat } from '../../src/linux/process.ts';
+import { killSession } from '../../src/linux/sessions.ts';
 
 const bootId = readBootId();
 
@@ -90,4 +91,66 @@ test('what a command prints beyond the limit is read and dropped', async () => {
     limitBytes: 10,
   });
   assert.equal(stdout.length, 10);
+});
+
+/** Processes that have `mark` in their command line, by number. */
+function marked(mark: string): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .filter((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(mark);
+      } catch {
+        return false; // it has ended
+      }
+    })
+    .map(Number);
+}
+
+async function untilGone(mark: string): Promise<void> {
+  while (marked(mark).length > 0) await sleepFor(5);
+}
+
+test('a command with a session of its own takes what it started with it, when it is too slow or aborted', async () => {
+  const children = new Children(() => false);
+  using _ = children.adoptOrphans();
+  const script = 'sleep 4711.1 & (sleep 4711.2 & sleep 4711.3) & wait';
+  const begunAt = performance.now();
+  const slow = children.run('/bin/sh', ['-c', script], { deadlineMs: 300, ownSession: true });
+  await assert.rejects(slow, { code: 'DeadlineExceeded' });
+  await untilGone('4711');
+  const abort = new AbortController();
+  const aborted = children.run('/bin/sh', ['-c', script], {
+    deadlineMs: 60_000,
+    ownSession: true,
+    signal: abort.signal,
+  });
+  while (marked('4711').length < 4) await sleepFor(5); // the shell and its three sleeps
+  abort.abort();
+  await assert.rejects(aborted, { code: 'Cancelled' });
+  await untilGone('4711');
+  assert.ok(performance.now() - begunAt < 10_000);
+});
+
+test('a command that has ended is not waited for because what it left behind holds its output', async () => {
+  const children = new Children(() => false);
+  using _ = children.adoptOrphans();
+  const begunAt = performance.now();
+  const { code, stdout } = await children.run('/bin/sh', ['-c', 'sleep 4712 & echo said; exit 3'], {
+    deadlineMs: 60_000,
+    ownSession: true,
+  });
+  assert.deepEqual([code, stdout], [3, 'said\n']);
+  await untilGone('4712');
+  assert.ok(performance.now() - begunAt < 10_000);
+});
+
+test('a number that has become that of another process is not killed for its earlier owner', async () => {
+  const child = new Children(() => false).spawn('sleep', ['100'], { detached: true });
+  const identity = identify(bootId, child.pid ?? 0);
+  assert.ok(identity);
+  assert.equal(killSession({ ...identity, startTime: identity.startTime - 1 }), 0);
+  assert.equal(child.exitCode, null);
+  assert.equal(killSession(identity), 1);
+  await once(child, 'exit');
 });
