@@ -105,7 +105,7 @@ export class Children {
    *   Cancelled when `signal` aborts (it is killed as well)
    */
   async run(file: string, args: readonly string[], options: RunOptions): Promise<RunResult> {
-    const child = this.spawn(file, args, {
+    const child = this.#spawnToRun(file, args, {
       stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
       ...(options.env === undefined ? {} : { env: options.env }),
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
@@ -118,6 +118,15 @@ export class Children {
     child.stdin?.end(options.input);
     const code = await codeWithin(child, file, options);
     return { code, stdout: stdout(), stderr: stderr() };
+  }
+
+  /** Some failures of a start come as an event, others at once. */
+  #spawnToRun(file: string, args: readonly string[], options: SpawnOptions): ChildProcess {
+    try {
+      return this.spawn(file, args, options);
+    } catch (error) {
+      throw error instanceof BerthError ? error : startFailure(file, error);
+    }
   }
 
   /** Reaps every zombie that is our child, was not started by us, and that nobody else is waiting for. */
@@ -168,9 +177,7 @@ async function codeWithin(child: ChildProcess, file: string, options: RunOptions
     kill(new BerthError('Cancelled', `Cannot finish "${file}": the caller gave up`)),
   );
 
-  child.once('error', (error) => {
-    reject(new BerthError('Unavailable', `Cannot start "${file}": ${messageOf(error)}`, { cause: error }));
-  });
+  child.once('error', (error) => reject(startFailure(file, error)));
   if (session !== undefined) {
     child.once('exit', () => {
       clearTimeout(timer);
@@ -192,6 +199,10 @@ async function codeWithin(child: ChildProcess, file: string, options: RunOptions
     clearTimeout(patience);
     closeOutput(child);
   }
+}
+
+function startFailure(file: string, error: unknown): BerthError {
+  return new BerthError('Unavailable', `Cannot start "${file}": ${messageOf(error)}`, { cause: error });
 }
 
 function closeOutput({ stdout, stderr }: ChildProcess): void {

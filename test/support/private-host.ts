@@ -9,6 +9,9 @@ import { promisify } from 'node:util';
 
 const SET_UP = `
 set -e
+for fd in /proc/self/fd/*; do # what whoever started this has left open is none of a test's
+  if [ "\${fd##*/}" -gt 2 ]; then eval "exec \${fd##*/}>&-"; fi
+done
 mount -t tmpfs tmpfs /run
 mount -t tmpfs tmpfs /var/lib
 mkdir -p /run/netns
@@ -29,7 +32,7 @@ exec "$@"
 
 if (process.env['BERTH_PRIVATE_HOST'] === undefined) {
   const node = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
-  const args = ['unshare', '--net', '--mount', '--propagation', 'private', 'sh', '-c', SET_UP, 'sh', ...node];
+  const args = ['unshare', '--net', '--mount', '--propagation', 'private', 'bash', '-c', SET_UP, 'bash', ...node];
   const path = '/usr/sbin:/usr/bin:/sbin:/bin';
   process.execve?.('/usr/bin/unshare', args, { ...process.env, PATH: path, BERTH_PRIVATE_HOST: '1' });
 }
@@ -53,10 +56,11 @@ export interface Question {
 /** What a server that was started with `answer` says: the address that the question came from. */
 export async function ask({ from, to, port, protocol = 'tcp' }: Question): Promise<string> {
   const script = `exec 3<>/dev/${protocol}/${to}/${port} && echo question >&3 && head -n 1 <&3`;
-  const enter = from === undefined ? [] : ['nsenter', `--net=${from}`];
-  const [file = '', ...args] = [...enter, 'timeout', '3', 'bash', '-c', script];
+  const bash = ['3', 'bash', '-c', script];
   try {
-    const { stdout } = await promisify(execFile)(file, args);
+    const { stdout } = await (from === undefined
+      ? promisify(execFile)('timeout', bash)
+      : promisify(execFile)('nsenter', [`--net=${from}`, 'timeout', ...bash]));
     return stdout.trim();
   } catch (error) {
     const { stderr } = error as { readonly stderr: string };
