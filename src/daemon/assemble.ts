@@ -15,6 +15,7 @@ import { Outside } from '../linux/outside.ts';
 import { ProcessWatch } from '../linux/process-watch.ts';
 import { readBootId } from '../linux/process.ts';
 import { PinnedNamespaces, openOciRuntime } from '../runtime/index.ts';
+import { openNetwork } from '../network/index.ts';
 import { openStore } from '../state/index.ts';
 import type { Config } from './config.ts';
 import { registrySettings } from './registry-settings.ts';
@@ -22,7 +23,7 @@ import { registrySettings } from './registry-settings.ts';
 export interface Assembly {
   readonly engine: Engine;
   readonly layout: CgroupLayout;
-    readonly outside: Outside;
+  readonly outside: Outside;
   readonly namespaces: PinnedNamespaces;
   /** Then no command is run in a container. */
   readonly isInChroot: boolean;
@@ -77,11 +78,25 @@ export async function assemble(config: Config, log: Log): Promise<Assembly> {
     registries: registrySettings(config),
     pinned: config.images.pinned,
   });
-    const namespaces = new PinnedNamespaces({ runRoot: run, netnsFolder: config.network.netns_dir, thread });
+  const failpoints = parseFailpoints(process.env['BERTH_FAIL']);
+  const network = await openNetwork({
+    configFolder: config.network.conf_dir,
+    pluginFolders: config.network.plugin_dirs,
+    pluginTimeoutMs: config.network.plugin_timeout,
+    usesBuiltIn: config.network.builtin,
+    subnet: config.network.subnet,
+    subnet6: config.network.subnet6,
+    stateFolder: `${state}/cni`,
+    runFolder: `${run}/cni`,
+    children,
+    log,
+    failpoints,
+  });
+  const namespaces = new PinnedNamespaces({ runRoot: run, netnsFolder: config.network.netns_dir, thread });
   const engine = new Engine({
     clock,
     log,
-    failpoints: parseFailpoints(process.env['BERTH_FAIL']),
+    failpoints,
     settings: {
       stopGraceMs: config.stop.grace,
       killBudgetMs: config.stop.kill_budget,
@@ -89,15 +104,16 @@ export async function assemble(config: Config, log: Log): Promise<Assembly> {
       lostMonitor: config.monitor.lost,
       startDeadlineMs: config.start.deadline,
       defaultHandler: config.runtime.default,
-            logFolder: `${state}/logs`,
+      logFolder: `${state}/logs`,
       cgroupParent: config.cgroup.parent,
     },
     store,
     runtimes,
     images,
-        namespaces,
+    namespaces,
+    network,
   });
-    return { engine, layout, outside, namespaces, isInChroot };
+  return { engine, layout, outside, namespaces, isInChroot };
 }
 
 /** A disk that is slower than this is in trouble, and so is everything else on it. */

@@ -18,7 +18,15 @@ export interface Config {
   };
   readonly monitor: { readonly path: string; readonly lost: 'stop' | 'keep' };
   readonly cgroup: { readonly parent: string };
-  readonly network: { readonly netns_dir: string };
+  readonly network: {
+    readonly netns_dir: string;
+    readonly conf_dir: string;
+    readonly plugin_dirs: readonly string[];
+    readonly plugin_timeout: number;
+    readonly builtin: boolean;
+    readonly subnet: string;
+    readonly subnet6: string;
+  };
   readonly sandbox: { readonly init: string };
   readonly start: { readonly deadline: number };
   readonly stop: {
@@ -112,7 +120,18 @@ const schema = v.strictObject({
     {},
   ),
   cgroup: v.optional(v.strictObject({ parent: v.optional(path, '/berth') }), {}),
-  network: v.optional(v.strictObject({ netns_dir: v.optional(path) }), {}),
+  network: v.optional(
+    v.strictObject({
+      netns_dir: v.optional(path),
+      conf_dir: v.optional(path, '/etc/cni/net.d'),
+      plugin_dirs: v.optional(v.array(path), ['/opt/cni/bin', '/usr/lib/cni']),
+      plugin_timeout: v.optional(duration, '60s'),
+      builtin: v.optional(v.boolean(), false),
+      subnet: v.optional(v.string(), '10.83.0.0/16'),
+      subnet6: v.optional(v.string(), 'fd62:6572:7468::/64'),
+    }),
+    {},
+  ),
   sandbox: v.optional(v.strictObject({ init: v.optional(v.string(), 'catatonit') }), {}),
   start: v.optional(v.strictObject({ deadline: v.optional(duration, '60s') }), {}),
   stop: v.optional(
@@ -181,7 +200,10 @@ export function parseConfig(text: string, file = 'configuration'): Config {
     ...config,
     api: { ...api, socket: api.socket ?? `${paths.run}/berth.sock` },
     cri: { ...cri, socket: cri.socket ?? `${paths.run}/cri.sock` },
-    network: { netns_dir: network.netns_dir ?? (paths.run === USUAL_RUN ? '/run/netns' : `${paths.run}/netns`) },
+    network: {
+      ...network,
+      netns_dir: network.netns_dir ?? (paths.run === USUAL_RUN ? '/run/netns' : `${paths.run}/netns`),
+    },
   };
 }
 

@@ -43,7 +43,7 @@ export async function serve(config: Config): Promise<void> {
   server.close();
   server.closeAllConnections();
   cri?.close();
-    new Cgroup(assembly.layout, config.cgroup.parent).removeIfUnused();
+  new Cgroup(assembly.layout, config.cgroup.parent).removeIfUnused();
   await assembly.namespaces.releaseFolder();
   log.flush();
   process.exit(0); // children and threads need no goodbye: everything is saved

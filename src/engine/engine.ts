@@ -16,7 +16,18 @@ import { Journal } from './journal.ts';
 import { payersOf } from './payers.ts';
 import { Creations } from './creations.ts';
 import { podsOf } from './pods.ts';
-import type { Image, Images, ImportRequest, Namespaces, Network, Runtime, SavedState, Store } from './ports.ts';
+import type {
+  Image,
+  ImageStorage,
+  Images,
+  ImportRequest,
+  PullRequest,
+  Namespaces,
+  Network,
+  Runtime,
+  SavedState,
+  Store,
+} from './ports.ts';
 import { recoverExecs } from './recovery/execs.ts';
 import type { ForeignRun } from './recovery/orphans.ts';
 import { adoptRun, recoverOrphans, removeRun, removeUnowned } from './recovery/orphans.ts';
@@ -166,6 +177,24 @@ export class Engine {
     const { id } = this.images.find(name);
     await this.#parts.images.remove(name);
     this.#parts.journal.record({}, [{ type: 'image.removed', body: { id, name } }]);
+  }
+
+  /** @throws BerthError as the port's `pull` */
+  async pullImage(request: PullRequest): Promise<Image> {
+    const image = await this.#parts.images.pull(request);
+    this.#parts.journal.record({}, [{ type: 'image.pulled', body: { id: image.id, name: request.name } }]);
+    return image;
+  }
+
+  /** Removes an image with all its names. @throws BerthError NotFound */
+  async removeAllImageNames(id: string): Promise<void> {
+    const { names } = this.images.find(id);
+    await this.#parts.images.removeAll(id);
+    this.#parts.journal.record({}, [{ type: 'image.removed', body: { id, name: names[0] ?? id } }]);
+  }
+
+  imageStorage(): Promise<ImageStorage> {
+    return this.#parts.images.storage();
   }
 
   /** Makes a container of a run that lives and belongs to none. @throws BerthError NotFound; WrongState */

@@ -70,6 +70,7 @@ type EventType =
   | 'debt.made'
   | 'debt.paid'
   | 'image.imported'
+  | 'image.pulled'
   | 'image.removed';
 
 /** One fact, numbered without gaps. The body is the state at that number, never a later one. */

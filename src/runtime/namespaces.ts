@@ -102,7 +102,7 @@ export class PinnedNamespaces implements Namespaces {
     return [...new Set([...own, ...pods, ...files])];
   }
 
-    /** Takes back that the folder of pods' networks is a mount point, when nobody has anything in it. */
+  /** Takes back that the folder of pods' networks is a mount point, when nobody has anything in it. */
   async releaseFolder(): Promise<void> {
     if ((await namesIn(this.#netnsFolder)).length === 0) {
       await this.#thread.call({ op: 'unmount', target: this.#netnsFolder });

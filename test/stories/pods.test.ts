@@ -78,7 +78,7 @@ podStory('containers that share a PID namespace see each other, and end together
   while ((await pods.podStatus(pod)).state !== PodSandboxState.SANDBOX_NOTREADY) await sleepFor(10);
   const history = await daemon.history(two);
   assert.equal(
-    (history.find(({ type }) => type === 'container.exited')?.body['exit'] as { cause: string }).cause,
+    (history.find(({ type }) => type === 'container.exited')?.body['exit'] as { cause: string } | undefined)?.cause,
     'sandbox',
   );
   await pods.remove(pod);

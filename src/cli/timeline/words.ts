@@ -32,6 +32,7 @@ const WORDS: Readonly<Record<EventLine['type'], Words>> = {
   'debt.made': (event) => `not cleaned yet: ${debt(event)}: ${textIn(event, 'error') ?? 'reason unknown'}`,
   'debt.paid': (event) => `${event.body['forgiven'] === true ? 'forgiven' : 'cleaned after all'}: ${debt(event)}`,
   'image.imported': (event) => `image imported: ${list(event.body['names'], ', ') || (textIn(event, 'id') ?? '')}`,
+  'image.pulled': (event) => `image pulled: ${textIn(event, 'name') ?? ''}`,
   'image.removed': (event) => `image removed: ${textIn(event, 'name') ?? ''}`,
 };
 
