@@ -1,7 +1,6 @@
 export { Engine } from './engine.ts';
 export type { ContainerView } from './containers.ts';
 export type { SandboxView } from './sandboxes.ts';
-export type { SandboxRequest } from './sandbox/state.ts';
 export type { ContainerRequest } from './container/spec.ts';
 export type { ContainerRow, ExitRecord } from './container/state.ts';
 export { currentRun, describePhase, exitOf } from './container/state.ts';

@@ -12,13 +12,7 @@ export async function replaceFile(path: string, text: string): Promise<void> {
   await syncFolder(dirOf(path));
 }
 
-/** Makes a file's content survive a power cut; its name needs `syncFolder`. */
-export async function syncFile(path: string): Promise<void> {
-  await using file = await open(path, 'r+');
-  await file.datasync();
-}
-
-export async function syncFolder(path: string): Promise<void> {
+async function syncFolder(path: string): Promise<void> {
   await using folder = await open(path, 'r');
   await folder.sync();
 }

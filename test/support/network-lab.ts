@@ -210,7 +210,7 @@ export class Started {
   }
 }
 
-export function netnsOf(sandboxId: string): string {
+function netnsOf(sandboxId: string): string {
   return `/run/netns/berth-${sandboxId}`;
 }
 

@@ -11,7 +11,7 @@ import { BRIDGE } from '../firewall/ruleset.ts';
 import { hasIpv6, setUpBridge, switchForwardingOn } from './forwarding.ts';
 import { readHostRoutes } from './host-routes.ts';
 
-export interface BuiltInOptions {
+interface BuiltInOptions {
   readonly subnet: Cidr;
   /** For hosts that have IPv6. */
   readonly subnet6: Cidr;
