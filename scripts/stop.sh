@@ -14,7 +14,8 @@ if [ "${1:-}" = --all ]; then
   ./berth stop --all
   names=$(./berth ps -a -q)
   # shellcheck disable=SC2086 # a list of ids
-  [ -z "$names" ] || ./berth rm $names >/dev/null
+    [ -z "$names" ] || ./berth rm $names >/dev/null
+  for pod in $(./berth pods -q); do ./berth pods --remove "$pod"; done
 fi
 running=$(./berth ps -q | wc -l)
 [ -e "$PID_FILE" ] || fail "the daemon that runs was not started by npm start: stop it where it was started (systemctl stop berth?)"
