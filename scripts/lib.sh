@@ -9,7 +9,7 @@ fail() {
 }
 
 # The packages that a running berth needs, and those that its tests need besides.
-RUN_PACKAGES='libatomic1 crun conmon catatonit containernetworking-plugins iproute2 nftables util-linux tar'
+RUN_PACKAGES='libatomic1 crun conmon catatonit containernetworking-plugins iproute2 nftables iptables conntrack util-linux tar'
 TEST_PACKAGES='strace e2fsprogs fuse2fs attr skopeo umoci perl-base bash'
 CONFORMANCE_PACKAGES='containernetworking-plugins iptables catatonit'
 
@@ -159,7 +159,7 @@ start_daemon() {
   mkdir -p /run/berth
   mkdir -p -m 700 /var/lib/berth
     config=/etc/berth/config.toml
-  [ -e "$config" ] || config=$PWD/scripts/daemon.toml
+  [ -e "$config" ] || config=$PWD/packaging/start.toml
   setsid ./berth serve --config "$config" </dev/null >/dev/null 2>>"$DAEMON_LOG" &
   echo $! >"$PID_FILE"
   waited=0

@@ -36,7 +36,8 @@ phase check sh scripts/check.sh
 phase parts tests 2 'test/linux/*.test.ts' 'test/runtime/*.test.ts' 'test/state/*.test.ts' 'test/images/*.test.ts' \
   'test/client/*.test.ts' 'test/cli/*.test.ts' 'test/streaming/*.test.ts'
 # One daemon at a time: what they promise in milliseconds is measured.
-phase contracts tests 1 'test/contracts/*-crun.test.ts'
+phase contracts tests 1 'test/contracts/*-crun.test.ts' 'test/contracts/*-cni.test.ts'
+phase networks tests 1 'test/network/*.test.ts'
 phase stories tests 1 'test/stories/*.test.ts'
 phase chaos tests 1 'test/chaos/*.test.ts'
 

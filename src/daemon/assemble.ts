@@ -15,6 +15,7 @@ import { Outside } from '../linux/outside.ts';
 import { ProcessWatch } from '../linux/process-watch.ts';
 import { readBootId } from '../linux/process.ts';
 import { PinnedNamespaces, openOciRuntime } from '../runtime/index.ts';
+import type { CniNetwork } from '../network/index.ts';
 import { openNetwork } from '../network/index.ts';
 import { openStore } from '../state/index.ts';
 import type { Config } from './config.ts';
@@ -22,6 +23,7 @@ import { registrySettings } from './registry-settings.ts';
 
 export interface Assembly {
   readonly engine: Engine;
+  readonly network: CniNetwork;
   readonly layout: CgroupLayout;
   readonly outside: Outside;
   readonly namespaces: PinnedNamespaces;
@@ -113,7 +115,7 @@ export async function assemble(config: Config, log: Log): Promise<Assembly> {
     namespaces,
     network,
   });
-  return { engine, layout, outside, namespaces, isInChroot };
+  return { engine, network, layout, outside, namespaces, isInChroot };
 }
 
 /** A disk that is slower than this is in trouble, and so is everything else on it. */

@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import type { Schema } from '../base/decode.ts';
 import { decode } from '../base/decode.ts';
 import { BerthError, isMissing, messageOf } from '../base/errors.ts';
+import { parseCidr } from '../base/ip.ts';
 import { parseDuration, parseSize } from '../base/units.ts';
 
 /** The configuration with every default filled in; times in ms, sizes in bytes. packaging/config.toml explains each. */
@@ -97,6 +98,17 @@ const registry = v.strictObject({
   client_key: v.optional(path),
 });
 
+/** A network that has room for a gateway and a sandbox. */
+function subnet(family: 4 | 6, widestPrefix: number, example: string) {
+  return v.pipe(
+    v.string(),
+    v.check((text) => {
+      const parsed = parseCidr(text);
+      return parsed?.family === family && parsed.prefix <= widestPrefix;
+    }, `an IPv${family} network like "${example}"`),
+  );
+}
+
 const schema = v.strictObject({
   paths: v.optional(
     v.strictObject({ state: v.optional(path, '/var/lib/berth'), run: v.optional(path, USUAL_RUN) }),
@@ -127,8 +139,8 @@ const schema = v.strictObject({
       plugin_dirs: v.optional(v.array(path), ['/opt/cni/bin', '/usr/lib/cni']),
       plugin_timeout: v.optional(duration, '60s'),
       builtin: v.optional(v.boolean(), false),
-      subnet: v.optional(v.string(), '10.83.0.0/16'),
-      subnet6: v.optional(v.string(), 'fd62:6572:7468::/64'),
+      subnet: v.optional(subnet(4, 30, '10.83.0.0/16'), '10.83.0.0/16'),
+      subnet6: v.optional(subnet(6, 126, 'fd62:6572:7468::/64'), 'fd62:6572:7468::/64'),
     }),
     {},
   ),

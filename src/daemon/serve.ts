@@ -43,6 +43,9 @@ export async function serve(config: Config): Promise<void> {
   server.close();
   server.closeAllConnections();
   cri?.close();
+  await assembly.network[Symbol.asyncDispose]().catch((error: unknown) => {
+    log.warn('the network was not tidied up', { error: messageOf(error) });
+  });
   new Cgroup(assembly.layout, config.cgroup.parent).removeIfUnused();
   await assembly.namespaces.releaseFolder();
   log.flush();

@@ -17,8 +17,9 @@ const HEADER_SIZE = 20;
  * @see linux/netfilter/nf_tables.h, NFT_MSG_GETGEN; linux/netfilter/nfnetlink.h
  */
 export function readRulesetGeneration(): number | undefined {
-  const fd = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK, NETLINK_NETFILTER);
+  let fd: number | undefined;
   try {
+    fd = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK, NETLINK_NETFILTER);
     const request = Buffer.alloc(HEADER_SIZE);
     request.writeUInt32LE(HEADER_SIZE, 0);
     request.writeUInt16LE(NFT_MSG_GETGEN, 4);
@@ -27,9 +28,9 @@ export function readRulesetGeneration(): number | undefined {
     const answer = Buffer.alloc(4_096);
     return findGeneration(answer.subarray(0, read(fd, answer))); // the kernel answers before write returns
   } catch {
-    return undefined; // no netlink or no nftables: whoever needs rules will hear of it from nft
+    return undefined; // no nftables or no descriptors: whoever needs rules will hear of it from nft
   } finally {
-    close(fd);
+    if (fd !== undefined) close(fd);
   }
 }
 

@@ -12,8 +12,8 @@ const PROGRAM = new URL('../programs/attach-sandbox.ts', import.meta.url).pathna
 const ports = [{ protocol: 'tcp', hostPort: 8080, containerPort: 80 }] as const;
 const LASTING = /^(link (berth0|cni0)$|rule )/;
 
-function attachElsewhere(order: NetworkOrder, options: object, failpoint = ''): Started {
-  const args = [process.execPath, PROGRAM, JSON.stringify(options), JSON.stringify(order)];
+function attachElsewhere(order: NetworkOrder, options: object, failpoint = '', verb = ''): Started {
+  const args = [process.execPath, PROGRAM, JSON.stringify(options), JSON.stringify(order), verb];
   return new Started(args, { BERTH_FAIL: failpoint });
 }
 
@@ -50,6 +50,17 @@ for (const [network, options, plugins] of [
     });
   }
 }
+
+test('a daemon that dies between the DEL and its record leaves a DEL that is done once more', async () => {
+  await using lab = new NetworkLab();
+  await lab.configure([BRIDGE]);
+  const order = await lab.order({ ports });
+  const daemon = attachElsewhere(order, {}, 'network.delete.after:exit', 'detach');
+  await daemon.ended;
+  assert.equal(daemon.process.signalCode, 'SIGKILL');
+  assert.equal(lab.census().filter((each) => each.startsWith('record')).length, 1);
+  await cleanAfterCrash(lab, order);
+});
 
 test('a daemon that is killed in the midst of an ADD leaves plugins at work; they are ended before the DEL', async () => {
   const lab = new NetworkLab();

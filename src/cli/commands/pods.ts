@@ -8,7 +8,7 @@ import { ago } from '../print/time.ts';
 interface PodFlags {
   readonly stop?: string;
   readonly remove?: string;
-    readonly json?: true;
+  readonly json?: true;
   readonly quiet?: true;
 }
 
@@ -18,13 +18,13 @@ export function pods(command: Command, { client, out }: Cli): void {
     .usage('[options]')
     .option('--stop <id>', 'kill the containers of this one and take its network down')
     .option('--remove <id>', 'the same, and remove it with its containers')
-        .option('-q, --quiet', 'print ids only')
+    .option('-q, --quiet', 'print ids only')
     .option('--json', 'print them as one JSON array')
     .action(async ({ stop, remove, json, quiet }: PodFlags) => {
       if (remove !== undefined) return client.sandboxes.remove(remove);
       if (stop !== undefined) return client.sandboxes.stop(stop);
       const all = (await client.sandboxes.list()).toSorted((a, b) => b.createdAt - a.createdAt);
-            if (json === true) return out.json(all);
+      if (json === true) return out.json(all);
       if (quiet === true) return out.lines(all.map(({ id }) => id));
       return out.lines(
         tableLines(['ID', 'NAMESPACE', 'POD', 'STATE', 'ADDRESS', 'CONTAINERS', 'CREATED'], all.map(rowOf)),

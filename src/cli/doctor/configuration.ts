@@ -13,13 +13,14 @@ export interface Settings {
 
 const DEFAULTS = { stateFolder: '/var/lib/berth', runtimes: ['crun'], monitor: 'conmon' } as const;
 
-/** Reads it with the daemon's own code, which may turn out not to load here. */
+/** Reads it with the daemon's own code, which may turn out not to load here, and examines the network that it asks for. */
 export async function examineConfiguration(): Promise<Settings> {
   try {
-    const { readConfig } = await import('../../daemon/index.ts');
-    const { paths, runtime, monitor } = readConfig(undefined);
+    const { examineNetwork, readConfig } = await import('../../daemon/index.ts');
+    const { paths, runtime, monitor, network } = readConfig(undefined);
     const runtimes = Object.values(runtime.handlers).map(({ path }) => path);
-    return settings([ok('The configuration can be read')], paths.state, runtimes, monitor.path);
+    const findings = [ok('The configuration can be read'), ...(await examineNetwork(network))];
+    return settings(findings, paths.state, runtimes, monitor.path);
   } catch (failure) {
     const finding = error(messageOf(failure), 'see "berth serve --check"');
     return settings([finding], DEFAULTS.stateFolder, DEFAULTS.runtimes, DEFAULTS.monitor);

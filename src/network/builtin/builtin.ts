@@ -11,15 +11,12 @@ import { BRIDGE } from '../firewall/ruleset.ts';
 import { hasIpv6, setUpBridge, switchForwardingOn } from './forwarding.ts';
 import { readHostRoutes } from './host-routes.ts';
 
-interface BuiltInOptions {
+export interface BuiltInParts {
   readonly subnet: Cidr;
   /** For hosts that have IPv6. */
   readonly subnet6: Cidr;
   /** Where addresses in use are noted: on a tmpfs, for they mean nothing after a reboot. */
   readonly addressFolder: string;
-}
-
-export interface BuiltInParts extends BuiltInOptions {
   readonly runner: PluginRunner;
   readonly children: Children;
   readonly log: Log;
@@ -35,7 +32,6 @@ const DEADLINE_MS = 10_000;
 export class BuiltInNetwork {
   readonly #parts: BuiltInParts;
   #trouble: string | undefined = 'it has not been examined yet';
-  #subnets: readonly Cidr[] = [];
   #hasNft = false;
 
   constructor(parts: BuiltInParts) {
@@ -49,22 +45,20 @@ export class BuiltInNetwork {
 
   /** As a configuration file would have it. */
   get network(): NetworkList {
-    const ranges = this.#subnets.map((subnet) => [{ subnet: formatCidr(networkOf(subnet)) }]);
+    const ranges = this.#subnets().map((subnet) => [{ subnet: formatCidr(networkOf(subnet)) }]);
     const ipam = { type: 'host-local', dataDir: this.#parts.addressFolder, ranges };
     const bridge = { type: 'bridge', bridge: BRIDGE, isDefaultGateway: true, ipMasq: false, hairpinMode: true, ipam };
     return parseList(JSON.stringify({ cniVersion: '1.0.0', name: 'berth', plugins: [bridge] }));
   }
 
   async examine(): Promise<void> {
-    const { subnet, subnet6 } = this.#parts;
-    this.#subnets = hasIpv6() ? [subnet, subnet6] : [subnet];
     this.#trouble = await this.#findTrouble();
   }
 
   /** Makes the host ready for it. */
   prepare(): void {
     switchForwardingOn(
-      this.#subnets.map(({ family }) => family),
+      this.#subnets().map(({ family }) => family),
       this.#parts.log,
     );
   }
@@ -89,6 +83,11 @@ export class BuiltInNetwork {
     if (code !== 0) this.#parts.log.warn('the bridge cannot be removed', { bridge: BRIDGE, error: stderr.trim() });
   }
 
+  #subnets(): readonly Cidr[] {
+    const { subnet, subnet6 } = this.#parts;
+    return hasIpv6() ? [subnet, subnet6] : [subnet];
+  }
+
   async #findTrouble(): Promise<string | undefined> {
     const { runner, children } = this.#parts;
     for (const plugin of PLUGINS) {
@@ -107,7 +106,7 @@ export class BuiltInNetwork {
 
   #findOverlap(): string | undefined {
     const routes = readHostRoutes();
-    for (const subnet of this.#subnets) {
+    for (const subnet of this.#subnets()) {
       const other = routes.find(({ network }) => overlap(network, subnet));
       if (other === undefined) continue;
       const key = subnet.family === 4 ? 'subnet' : 'subnet6';

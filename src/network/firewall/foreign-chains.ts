@@ -44,7 +44,7 @@ export async function leaveForeignChains(nft: Nft): Promise<void> {
 }
 
 /** Those that drop as a matter of course: by their policy, or by a rule without a condition. */
-async function droppingChains(nft: Nft): Promise<DroppingChain[]> {
+export async function droppingChains(nft: Nft): Promise<DroppingChain[]> {
   const chains = await forwardChains(nft);
   return chains.flatMap(({ name, policy, rules }): DroppingChain[] => {
     const end = rules.findIndex((rule) => isUnconditional(rule));

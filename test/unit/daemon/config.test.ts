@@ -37,6 +37,13 @@ for (const [text, message] of [
     /"registries\.docker\.io\.mirror" is not known: did you mean "mirrors"\?/,
   ],
   ['[registries."docker.io"]\nca = ["ca.pem"]', /must be an absolute path/],
+  [
+    '[network]\nsubnet = "10.83.0.0"',
+    /"network\.subnet" is "10\.83\.0\.0": must be an IPv4 network like "10\.83\.0\.0\/16"/,
+  ],
+  ['[network]\nsubnet = "10.83.0.0/31"', /"network\.subnet" is .*: must be an IPv4 network/],
+  ['[network]\nsubnet6 = "10.83.0.0/16"', /"network\.subnet6" is .*: must be an IPv6 network/],
+  ['[network]\nplugin_dirs = ["bin"]', /"network\.plugin_dirs\.0" is "bin": must be an absolute path/],
   ['stop = ', /Cannot read my\.toml: /],
 ] as const) {
   test(`${JSON.stringify(text)} is refused`, () => {
