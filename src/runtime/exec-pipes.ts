@@ -15,13 +15,15 @@ export interface ExecStreams {
 /**
  * Opens pipes for a command, and closes the command's ends as soon as it has been started with them. They are pipes and
  * no sockets, as Node would make them: a socket cannot be opened by its name, so `/dev/stdout` would be nothing that a
- * program can write to.
+ * program can write to. A command without input gets a pipe that has ended: the runtime gives the standard streams to
+ * the command's user, and /dev/null would be the host's.
+ * @see crun src/libcrun/container.c, maybe_chown_std_streams
  * @param start gets the descriptors of the command's standard streams
  * @throws SystemError EMFILE, ENFILE
  */
 export function withPipes<T>(
   hasStdin: boolean,
-  start: (stdio: readonly ['ignore' | number, number, number]) => T,
+  start: (stdio: readonly [number, number, number]) => T,
 ): { readonly started: T; readonly streams: ExecStreams } {
   using commands = new DisposableStack();
   using own = new DisposableStack();
@@ -32,14 +34,15 @@ export function withPipes<T>(
     own.defer(() => close(ends.own));
     return ends;
   };
-  const [input, output, errors] = [hasStdin ? open(true) : undefined, open(false), open(false)];
-  const started = start([input?.command ?? 'ignore', output.command, errors.command]);
+  const [input, output, errors] = [open(true), open(false), open(false)];
+  const started = start([input.command, output.command, errors.command]);
   const streams = {
-    stdin: input === undefined ? undefined : new Socket({ fd: input.own, readable: false, writable: true }),
+    stdin: hasStdin ? new Socket({ fd: input.own, readable: false, writable: true }) : undefined,
     stdout: new Socket({ fd: output.own, readable: true, writable: false }),
     stderr: new Socket({ fd: errors.own, readable: true, writable: false }),
     outputLinks: [output, errors].map((ends) => readlinkSync(`/proc/self/fd/${ends.own}`)),
   };
   own.move(); // from here on the sockets close them
+  if (!hasStdin) close(input.own);
   return { started, streams };
 }

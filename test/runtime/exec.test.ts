@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { readFileSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { test } from 'node:test';
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import { newId } from '../../src/base/ids.ts';
@@ -34,6 +34,16 @@ driverTest('a command’s standard streams can be opened by their names', async 
   const script = 'echo hi >/dev/stdout; echo ho >/dev/stderr; cat /dev/stdin; echo hi >>/proc/self/fd/1';
   const done = await driver.exec(run, ['/bin/sh', '-c', script], { input: 'fed\n' });
   assert.deepEqual(done, { code: 0, stdout: 'hi\nfed\nhi\n', stderr: 'ho\n' });
+  await driver.clean(run);
+});
+
+driverTest('a command of another user leaves the host’s /dev/null to root', async (driver) => {
+  const { run } = await startIdle(driver);
+  const user = { uid: 1001, gid: 1001, additionalGids: [], home: '/' };
+  const done = await driver.exec(run, ['/bin/sh', '-c', 'cat; echo end'], { user });
+  assert.equal(done.stdout, 'end\n');
+  const { uid, gid } = statSync('/dev/null');
+  assert.deepEqual({ uid, gid }, { uid: 0, gid: 0 });
   await driver.clean(run);
 });
 
