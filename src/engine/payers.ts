@@ -38,7 +38,7 @@ export function payersOf(parts: CreateParts): Readonly<Record<DebtKind, Payer>> 
 async function cleanAgain(parts: CreateParts, debt: DebtRow): Promise<void> {
   const run = runOf(debt);
   if (run === undefined) return;
-  const steps = runtimeFor(parts, run).cleanSteps(run);
+  const steps = runtimeFor(parts, run).cleanSteps(run, debt.path);
   await steps.find(({ kind }) => kind === (debt.kind as CleanKind))?.perform();
 }
 

@@ -54,9 +54,13 @@ function cleanings(actor: ContainerActor, parts: EngineParts, run: RunRef): Clea
       await runtime.endGuards(run);
     },
   };
-  const ofRuntime = runtime
-    .cleanSteps(run)
-    .map(({ kind, what, perform }): Cleaning => ({ step: `clean.${kind}`, debt: { ...owner, kind, what }, perform }));
+  const ofRuntime = runtime.cleanSteps(run).map(
+    ({ kind, what, path, perform }): Cleaning => ({
+      step: `clean.${kind}`,
+      debt: { ...owner, kind, what, ...(path === undefined ? {} : { path }) },
+      perform,
+    }),
+  );
   return [guards, ...ofRuntime, ...sandboxCleaning(actor, parts)];
 }
 

@@ -135,6 +135,7 @@ async function resolve(draft: Draft, parts: CreateParts): Promise<ContainerSpec>
       userName: userNameOf(request, image),
       supplementalGroups: request.supplementalGroups,
       mounts: request.mounts ?? [],
+      resources: request.resources ?? {},
       security: request.security ?? {},
       rlimits: request.rlimits ?? [],
       signal: undefined,

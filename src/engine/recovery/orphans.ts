@@ -103,12 +103,13 @@ export async function removeRun(parts: CreateParts, run: RunRef): Promise<void> 
 }
 
 async function removeRemains(parts: CreateParts, runtime: Runtime, run: RunRef): Promise<void> {
-  for (const { kind, what, perform } of runtime.cleanSteps(run)) {
+  for (const { kind, what, path, perform } of runtime.cleanSteps(run)) {
     try {
       await perform();
     } catch (error) {
       const { containerId: container, number } = run;
-      parts.debts.add({ kind, what, container, run: number, error: messageOf(error) });
+      const where = path === undefined ? {} : { path };
+      parts.debts.add({ kind, what, ...where, container, run: number, error: messageOf(error) });
     }
   }
 }

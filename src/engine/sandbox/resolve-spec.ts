@@ -15,7 +15,8 @@ const CGROUP = /^\/[^\0]*$/;
  */
 export function resolveSandboxSpec(id: string, request: SandboxRequest, settings: EngineSettings): SandboxSpec {
   checkSandboxRequest(request);
-  const { name, network, pod, dns, cgroupParent, logFolder } = request;
+    const { name, network, pod, dns, logFolder } = request;
+  const cgroupParent = request.cgroupParent === undefined ? undefined : cleanPath(request.cgroupParent);
   return {
     id,
     name,
@@ -33,6 +34,14 @@ export function resolveSandboxSpec(id: string, request: SandboxRequest, settings
     annotations: request.annotations ?? {},
     apiData: request.apiData,
   };
+}
+
+/** Kubelets write a path in several ways. */
+function cleanPath(path: string): string {
+  return `/${path
+    .split('/')
+    .filter((part) => part !== '' && part !== '.')
+    .join('/')}`;
 }
 
 function checkSandboxRequest(request: SandboxRequest): void {
