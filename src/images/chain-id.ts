@@ -18,6 +18,11 @@ function sha256(text: string): string {
   return `sha256:${createHash('sha256').update(text).digest('hex')}`;
 }
 
+/** What an unpacked layer is called among blobs: a bottom layer has the chain id that its uncompressed blob has as digest. */
+export function layerKey(chainId: string): string {
+  return `unpacked ${chainId}`;
+}
+
 /**
  * The name of a layer's folder: 26 digits of base 32, which are 130 bits of its chain id. Short, because overlay's
  * option string, with the names of all layers, must fit into one page.

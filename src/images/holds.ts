@@ -1,4 +1,4 @@
-/** Digests and chain ids that work in progress is about to use, so that nobody collects them as garbage. */
+/** Digests of blobs and keys of layers that work in progress is about to use, so that nobody collects them as garbage. */
 export class Holds {
   readonly #counts = new Map<string, number>();
 

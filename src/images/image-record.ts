@@ -1,7 +1,7 @@
 import { BerthError } from '../base/errors.ts';
 import type { Image } from '../engine/ports.ts';
 import type { Blobs } from './blobs.ts';
-import { chainIds } from './chain-id.ts';
+import { chainIds, layerKey } from './chain-id.ts';
 import { readConfig, readManifestOrIndex } from './documents.ts';
 import type { BlobRef, ConfigDocument } from './documents.ts';
 import type { FoundImage } from './found-image.ts';
@@ -65,7 +65,12 @@ export function imageOf(
   };
 }
 
+/** Held while an image is on its way in. Its id alone is the digest of its config, which others may hold as well. */
+export function arrivalKey(id: string): string {
+  return `arriving ${id}`;
+}
+
 /** Everything that the image needs in the store: blobs and unpacked layers. */
 export function needsOf({ manifest, config, layers }: ImageRecord): string[] {
-  return [manifest.digest, config.digest, ...layers.flatMap(({ blob, chainId }) => [blob.digest, chainId])];
+  return [manifest.digest, config.digest, ...layers.flatMap(({ blob, chainId }) => [blob.digest, layerKey(chainId)])];
 }

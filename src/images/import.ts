@@ -7,7 +7,7 @@ import { collectGarbage } from './collect.ts';
 import { ensureLayer } from './ensure-layers.ts';
 import type { FoundImage } from './found-image.ts';
 import { explainFullDisk } from './full-disk.ts';
-import { needsOf, recordOf } from './image-record.ts';
+import { arrivalKey, needsOf, recordOf } from './image-record.ts';
 import type { ImageRecord } from './image-record.ts';
 import type { ImageParts } from './parts.ts';
 import { receive } from './receive.ts';
@@ -75,7 +75,7 @@ interface Claim extends Disposable {
 
 function claimArrivals(parts: ImageParts, arrivals: readonly Arrival[]): Promise<Claim> {
   return parts.mailbox.run(() => {
-    const hold = parts.holds.take(arrivals.flatMap(({ record }) => [record.id, ...needsOf(record)]));
+    const hold = parts.holds.take(arrivals.flatMap(({ record }) => [arrivalKey(record.id), ...needsOf(record)]));
     const fresh = arrivals.filter(({ record }) => !parts.catalog.state.images.has(record.id));
     return { fresh, [Symbol.dispose]: () => hold[Symbol.dispose]() };
   });

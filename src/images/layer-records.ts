@@ -3,7 +3,7 @@ import { readFile, readdir, rename, writeFile } from 'node:fs/promises';
 import * as v from 'valibot';
 import { decode } from '../base/decode.ts';
 import { BerthError } from '../base/errors.ts';
-import { layerFolderName } from './chain-id.ts';
+import { layerFolderName, layerKey } from './chain-id.ts';
 import type { Usage } from './usage.ts';
 
 /** A layer that is unpacked. */
@@ -67,7 +67,7 @@ export interface LoadedLayers {
 /**
  * Reads the records only: no layer is looked into. What nobody needs is taken for half done: its files may never have
  * reached the disk.
- * @param isNeeded by chain id or by name
+ * @param isNeeded by the key of a layer or by its name
  */
 export async function loadLayers(folders: LayerFolders, isNeeded: (key: string) => boolean): Promise<LoadedLayers> {
   const names = new Set(await readdir(folders.layers));
@@ -76,7 +76,8 @@ export async function loadLayers(folders: LayerFolders, isNeeded: (key: string) 
   const records = [...names].filter((name) => name.endsWith(SUFFIX));
   for (const record of await Promise.all(records.map((name) => readRecord(`${folders.layers}/${name}`)))) {
     const name = record === undefined ? '' : layerFolderName(record.chainId);
-    if (record === undefined || !(isNeeded(record.chainId) || isNeeded(name)) || !names.delete(name)) continue;
+    const isWanted = record !== undefined && (isNeeded(layerKey(record.chainId)) || isNeeded(name));
+    if (!isWanted || !names.delete(name)) continue;
     names.delete(`${name}${SUFFIX}`);
     const { chainId, hidesLower, usage } = record;
     known.set(chainId, { name, hidesLower, usage });

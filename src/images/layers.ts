@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, rename, rm } from 'node:fs/promises';
+import { chmod, mkdir, rename, rm, rmdir } from 'node:fs/promises';
 import { untilAborted } from '../base/abort.ts';
 import type { Children } from '../linux/children.ts';
-import { layerFolderName } from './chain-id.ts';
+import { layerFolderName, layerKey } from './chain-id.ts';
 import { readLayerRecord, recordPath, writeLayerRecord } from './layer-records.ts';
 import type { Layer, LayerFolders } from './layer-records.ts';
 import { removeTrees } from './remove-tree.ts';
@@ -53,13 +53,13 @@ export class Layers {
 
   /**
    * Takes layers that nobody needs out of use.
-   * @param isNeeded by chain id or by name
+   * @param isNeeded by the key of the layer or by its name
    * @returns folders to be removed, which may take long
    */
   async detachExcept(isNeeded: (key: string) => boolean): Promise<string[]> {
     const detached: string[] = [];
     for (const [chainId, { name }] of this.#known) {
-      if (isNeeded(chainId) || isNeeded(name)) continue;
+      if (isNeeded(layerKey(chainId)) || isNeeded(name)) continue;
       this.#known.delete(chainId);
       await rm(recordPath(this.#folders, name), { force: true });
       const trash = this.#stagingPath();
@@ -80,8 +80,8 @@ export class Layers {
       const usage = await measureTree(this.#children, `${this.#folders.layers}/${layer.name}`);
       const record = await readLayerRecord(this.#folders, layer.name);
       if (this.#known.get(chainId) !== layer) continue; // nobody needs it any more
-      this.#known.set(chainId, { ...layer, usage });
       await writeLayerRecord(this.#folders, { ...record, usage });
+      if (this.#known.get(chainId) === layer) this.#known.set(chainId, { ...layer, usage });
     }
   }
 
@@ -95,10 +95,13 @@ export class Layers {
       const { hidesLower } = await unpackLayer(this.#children, source, folders, options);
       const usage = await measureTree(this.#children, folders.layer);
       await writeLayerRecord(this.#folders, { chainId, diffId: source.diffId, hidesLower, usage });
+      await rmdir(folders.scratch);
       await rename(folders.layer, `${this.#folders.layers}/${name}`);
+      await rmdir(work);
       return { name, hidesLower, usage };
-    } finally {
+    } catch (error) {
       await removeTrees(this.#children, [work]);
+      throw error;
     }
   }
 

@@ -8,23 +8,27 @@ const LONGEST_OPTIONS_BYTES = 4_095;
 export interface OverlayOrder {
   /** Names of layers, the top one first. */
   readonly lower: readonly string[];
-  /** Where writes go; without it nothing can be written. */
+  /** Where writes go, from the folder of all layers; without it nothing can be written. */
   readonly own?: { readonly upper: string; readonly work: string };
   readonly flags?: readonly string[];
 }
 
 /**
- * The option string of an overlay whose layers are named from the folder of all layers.
- * @throws BerthError Unsupported when there are too many layers for it
+ * The option string of an overlay. Everything in it is named from the folder of all layers, so that how many layers fit
+ * into it does not depend on where that is: 143 below a container.
+ * @throws BerthError Unsupported when there are too many
  * @see kernel Documentation/filesystems/overlayfs.rst
  */
 export function overlayOptions({ lower, own, flags = [] }: OverlayOrder): string {
   const writable = own === undefined ? [] : [`upperdir=${escaped(own.upper)}`, `workdir=${escaped(own.work)}`];
-  const options = [...flags, `lowerdir=${lower.join(':')}`, ...writable].join(',');
+  const optionsFor = (names: string): string => [...flags, `lowerdir=${names}`, ...writable].join(',');
+  const options = optionsFor(lower.join(':'));
   if (Buffer.byteLength(options) <= LONGEST_OPTIONS_BYTES) return options;
+  const room = LONGEST_OPTIONS_BYTES - Buffer.byteLength(optionsFor('')) + 1;
+  const most = Math.floor(room / ((lower[0]?.length ?? 0) + 1));
   throw new BerthError(
     'Unsupported',
-    `Cannot mount image: it has ${lower.length} layers, their names must fit into ${LONGEST_OPTIONS_BYTES} bytes`,
+    `Cannot mount image: it has ${lower.length} layers, a mount takes ${most} at most`,
   );
 }
 

@@ -3,7 +3,10 @@ import { withoutImages } from './catalog-state.ts';
 import { collectGarbage } from './collect.ts';
 import type { ImageParts } from './parts.ts';
 
-/** Removes every image that is neither used by a container nor pinned nor on its way in. Returns those. */
+/**
+ * Removes every image that is neither used by a container nor pinned, and that nobody is getting or looking into: who
+ * does so holds its config, whose digest is the image's id. Returns those.
+ */
 export async function pruneImages(parts: ImageParts): Promise<readonly Image[]> {
   const { mailbox, catalog, snapshots, holds } = parts;
   const removed = await mailbox.run(async () => {

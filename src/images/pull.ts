@@ -11,7 +11,7 @@ import { refuseClosedLayer } from './documents.ts';
 import { ensureLayer } from './ensure-layers.ts';
 import { checkLayers } from './found-image.ts';
 import { explainFullDisk } from './full-disk.ts';
-import { needsOf, readRecord } from './image-record.ts';
+import { arrivalKey, needsOf, readRecord } from './image-record.ts';
 import type { ImageRecord, LayerRecord } from './image-record.ts';
 import type { ImageParts } from './parts.ts';
 import { formatPlatform, hostPlatform, isForHost } from './platform.ts';
@@ -82,7 +82,7 @@ async function pullUnknown(parts: ImageParts, source: Source, unknown: Unknown):
   const record = await readRecord(parts.blobs, pulled.ref);
   checkLayers(record.id, manifest.layers.length, record.document);
   refuseForeign(record);
-  using _rest = await hold(parts, [record.id, ...needsOf(record)]);
+  using _rest = await hold(parts, [arrivalKey(record.id), ...needsOf(record)]);
   if (!parts.catalog.state.images.has(record.id)) {
     for (const { blob } of record.layers) {
       onProgress({ step: 'downloading', layer: blob.digest, bytes: 0, totalBytes: blob.size });

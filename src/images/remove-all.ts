@@ -1,6 +1,7 @@
 import { BerthError } from '../base/errors.ts';
 import { withoutImages } from './catalog-state.ts';
 import { collectGarbage } from './collect.ts';
+import { arrivalKey } from './image-record.ts';
 import type { ImageParts } from './parts.ts';
 
 /** Removals of whole images. Several of one image at once are one. */
@@ -28,7 +29,9 @@ export class Removals {
     const { mailbox, catalog, holds } = this.#parts;
     await mailbox.run(async () => {
       catalog.get(id);
-      if (holds.has(id)) throw new BerthError('Busy', `Cannot remove image ${id}: it is being pulled or imported`);
+      if (holds.has(arrivalKey(id))) {
+        throw new BerthError('Busy', `Cannot remove image ${id}: it is being pulled or imported`);
+      }
       await catalog.change(withoutImages(catalog.state, new Set([id])));
     });
     await collectGarbage(this.#parts);

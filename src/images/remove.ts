@@ -2,6 +2,7 @@ import { BerthError } from '../base/errors.ts';
 import { shortId } from '../base/ids.ts';
 import { digestsOf, namesOf, withoutImages, withoutName } from './catalog-state.ts';
 import { collectGarbage } from './collect.ts';
+import { arrivalKey } from './image-record.ts';
 import type { ImageParts } from './parts.ts';
 
 /**
@@ -34,5 +35,6 @@ function refuseIfUsed({ snapshots, holds }: ImageParts, imageId: string, text: s
   if (user !== undefined) {
     throw new BerthError('Busy', `Cannot remove image "${text}": container ${shortId(user)} uses it`);
   }
-  if (holds.has(imageId)) throw new BerthError('Busy', `Cannot remove image "${text}": it is being pulled or imported`);
+  if (!holds.has(arrivalKey(imageId))) return;
+  throw new BerthError('Busy', `Cannot remove image "${text}": it is being pulled or imported`);
 }

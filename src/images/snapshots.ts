@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, chown, mkdir, readdir, readlink, rename, rm, stat, symlink } from 'node:fs/promises';
+import { relative } from 'node:path';
 import { BerthError, errnoOf, isMissing } from '../base/errors.ts';
 import type { Children } from '../linux/children.ts';
 import type { NamespaceThread } from '../linux/namespaces.ts';
@@ -131,7 +132,8 @@ export class Snapshots {
   }
 
   #options(containerId: string, lower: readonly string[]): string {
-    const folder = this.#pathOf(containerId);
+    const { folders } = this.#parts;
+    const folder = relative(folders.layers, this.#pathOf(containerId));
     return overlayOptions({
       lower,
       own: { upper: `${folder}/upper`, work: `${folder}/work` },

@@ -21,5 +21,5 @@ export async function withImage<T>(
   const lower = visibleLayers(await ensureLayers(parts, claim.image));
   // An overlay that cannot be written takes two layers at least, and not the same one twice.
   const options = overlayOptions({ lower: lower.length > 1 ? lower : [...lower, PADDING_LAYER] });
-  return parts.temporary.with({ options, folder: parts.folders.layers, flags: LOOKING_ONLY }, use);
+  return await parts.temporary.with({ options, folder: parts.folders.layers, flags: LOOKING_ONLY }, use); // the claim ends here
 }

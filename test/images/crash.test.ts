@@ -6,19 +6,10 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleepFor } from 'node:timers/promises';
 import { FakeRegistry } from '../support/fake-registry.ts';
 import { makeOciArchive, makeRootArchive } from '../support/images.ts';
 import type { TestImage } from '../support/images.ts';
-import { inChunks, openStore } from './store.ts';
-import type { Census, TestStore } from './store.ts';
-
-const NOTHING: Census = { staged: [], blobs: 0, layers: 0, mounts: [] };
-
-/** Leftovers are removed after the store is open. */
-async function untilClean(store: TestStore, wanted: Census): Promise<void> {
-  while (JSON.stringify(store.census()) !== JSON.stringify(wanted)) await sleepFor(1);
-}
+import { NOTHING, inChunks, openStore, untilClean } from './store.ts';
 
 /** Sends the archive's beginning and then nothing more. */
 async function* stalled(archive: Buffer, onStall: () => void): AsyncGenerator<Buffer> {

@@ -11,10 +11,9 @@ import { FakeRegistry, INDEX_TYPE, fail, sendBlob } from '../support/fake-regist
 import type { Asked } from '../support/fake-registry.ts';
 import { json, pushedImage, sha256 } from '../support/images.ts';
 import type { PushedImage, TestImage } from '../support/images.ts';
-import { openStore } from './store.ts';
+import { NOTHING, openStore } from './store.ts';
 import type { StoreOptions, TestStore } from './store.ts';
 
-const NOTHING = { staged: [], blobs: 0, layers: 0, mounts: [] };
 const NOISE = randomBytes(400_000);
 const APP: TestImage = { layers: [[{ name: 'noise', content: NOISE }], { small: 'x' }], config: { Cmd: ['app'] } };
 const PUSHED = pushedImage(APP);

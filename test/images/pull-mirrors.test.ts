@@ -8,10 +8,9 @@ import { FakeRegistry, fail, sendBlob } from '../support/fake-registry.ts';
 import { idOf, pushedImage } from '../support/images.ts';
 import type { TestImage } from '../support/images.ts';
 import { registryEntry } from '../support/registry-settings.ts';
-import { openStore } from './store.ts';
+import { NOTHING, openStore } from './store.ts';
 
 const APP: TestImage = { layers: [{ a: 'x' }, { b: 'x' }] };
-const NOTHING = { staged: [], blobs: 0, layers: 0, mounts: [] };
 /** Where nobody answers, at once. */
 const NOBODY = '127.0.0.1:1';
 

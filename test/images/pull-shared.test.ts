@@ -7,9 +7,8 @@ import { FakeRegistry, fail, sendBlob } from '../support/fake-registry.ts';
 import type { Asked } from '../support/fake-registry.ts';
 import { idOf, pushedImage } from '../support/images.ts';
 import type { TestImage } from '../support/images.ts';
-import { openStore } from './store.ts';
+import { NOTHING, openStore } from './store.ts';
 
-const NOTHING = { staged: [], blobs: 0, layers: 0, mounts: [] };
 const BASE = [{ name: 'base', content: randomBytes(300_000) }];
 const A: TestImage = { layers: [BASE, { a: 'x' }] };
 const B: TestImage = { layers: [BASE, { b: 'x' }] };

@@ -8,9 +8,8 @@ import { startDockerRegistry } from '../support/docker-registry.ts';
 import { FakeRegistry } from '../support/fake-registry.ts';
 import { busyboxRoot, idOf, pushedImage } from '../support/images.ts';
 import type { TestImage } from '../support/images.ts';
-import { openStore } from './store.ts';
+import { NOTHING, openStore } from './store.ts';
 
-const NOTHING = { staged: [], blobs: 0, layers: 0, mounts: [] };
 const APP: TestImage = {
   layers: [{ 'etc/': '', 'etc/name': 'lower', 'etc/kept': 'yes' }, { 'etc/name': 'upper' }],
   config: { Cmd: ['run'], User: '5' },

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { layerTar, makeOciArchive } from '../support/images.ts';
+import { makeOciArchive } from '../support/images.ts';
 import type { TestImage } from '../support/images.ts';
 import { openStore } from './store.ts';
 
-const LAYER = layerTar({ file: 'x' });
 const APP: TestImage = { names: ['app'], layers: [{ 'etc/': '', 'etc/name': 'lower' }, { top: 'x' }] };
 
 test('what a container writes stays in its own snapshot', async () => {
@@ -159,25 +158,40 @@ test('a root whose path has a comma in it works', async () => {
   assert.deepEqual(readdirSync(rootfs).toSorted(), ['etc', 'new', 'top']);
 });
 
-test('a hundred layers can be mounted', async () => {
-  await using store = await openStore();
-  const layers = Array.from({ length: 100 }, (_, index) => ({ [`file-${index}`]: 'x' }));
-  const [image] = await store.load(makeOciArchive([{ layers }]));
+/** As many layers, each with a file that no other has. */
+function manyLayers(count: number): TestImage {
+  const layers = Array.from({ length: count }, (_, index) => ({ [`file-${index}`]: 'x' }));
+  return { names: ['app'], layers };
+}
 
-  assert.equal(readdirSync(await store.mount(image?.id ?? '')).length, 100);
+const LONG_ID = 'c0ffee00'.repeat(8);
+
+test('127 layers can be mounted, wherever the store is', async () => {
+  await using outer = await openStore();
+  await using store = await openStore({ root: `${outer.root}${`/${'x'.repeat(200)}`.repeat(9)}` });
+  const [image] = await store.load(makeOciArchive([manyLayers(127)]));
+
+  const rootfs = await store.mount(image?.id ?? '', LONG_ID);
+  writeFileSync(`${rootfs}/new`, 'x');
+
+  assert.equal(readdirSync(rootfs).length, 128);
+  const seen = await store.images.withImage(image?.id ?? '', (path) => Promise.resolve(readdirSync(path).length));
+  assert.equal(seen, 127);
 });
 
 test('more layers than a mount can name are refused with the limit, and the image is not in use then', async () => {
-  await using outer = await openStore();
-  await using store = await openStore({ root: `${outer.root}${`/${'x'.repeat(200)}`.repeat(9)}` });
-  const [image] = await store.load(
-    makeOciArchive([{ names: ['app'], layers: Array.from({ length: 12 }, () => LAYER) }]),
-  );
+  await using store = await openStore();
+  const [most] = await store.load(makeOciArchive([{ ...manyLayers(143), names: ['most'] }]));
+  const [more] = await store.load(makeOciArchive([manyLayers(144)]));
+  await store.mount(most?.id ?? '', LONG_ID);
 
-  const prepared = store.images.prepareSnapshot('one', image?.id ?? '');
+  const prepared = store.images.prepareSnapshot('f'.repeat(64), more?.id ?? '');
 
-  await assert.rejects(prepared, { code: 'Unsupported', message: /12 layers.*4095/ });
-  assert.deepEqual(await store.images.findSnapshots(), []);
+  await assert.rejects(prepared, {
+    code: 'Unsupported',
+    message: 'Cannot mount image: it has 144 layers, a mount takes 143 at most',
+  });
+  assert.deepEqual(await store.images.findSnapshots(), [LONG_ID]);
   await store.images.remove('app');
 });
 

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleepFor } from 'node:timers/promises';
 import { silentLog } from '../../src/base/log.ts';
 import type { Image, ImportProgress, Images, PullProgress, PullRequest } from '../../src/engine/ports.ts';
 import { openImages } from '../../src/images/index.ts';
@@ -41,6 +42,13 @@ export interface Census {
   readonly blobs: number;
   readonly layers: number;
   readonly mounts: readonly string[];
+}
+
+export const NOTHING: Census = { staged: [], blobs: 0, layers: 0, mounts: [] };
+
+/** Leftovers are removed after the store is open, and layers after the last container that needs them. */
+export async function untilClean(store: TestStore, wanted: Census): Promise<void> {
+  while (JSON.stringify(store.census()) !== JSON.stringify(wanted)) await sleepFor(1);
 }
 
 const LIMITS = { largestUnpackedBytes: 1 << 30, mostEntries: 10_000 };
