@@ -34,7 +34,7 @@ socket = "${socket}"
 [network]
 conf_dir = "${lab.networks}"
 
-[registries]
-config_path = "${lab.mirrors}"
+[pull]
+config_path =  "${lab.mirrors}"
 `;
 }
