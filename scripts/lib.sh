@@ -10,7 +10,7 @@ fail() {
 
 # The packages that a running berth needs, and those that its tests need besides.
 RUN_PACKAGES='libatomic1 crun conmon catatonit containernetworking-plugins iproute2 nftables iptables conntrack util-linux tar'
-TEST_PACKAGES='strace e2fsprogs fuse2fs attr skopeo umoci perl-base bash'
+TEST_PACKAGES='strace e2fsprogs fuse2fs attr skopeo umoci openssl perl-base bash'
 CONFORMANCE_PACKAGES='containernetworking-plugins iptables catatonit'
 
 check_host() {

@@ -56,8 +56,14 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
         'take in an image from an archive or a folder',
         async () => (await import('./commands/load.ts')).load,
       ),
+      entry('pull', 'get an image from its registry', async () => (await import('./commands/pull.ts')).pull),
       entry('images', 'list images', async () => (await import('./commands/images.ts')).images),
       entry('rmi', 'remove names of images', async () => (await import('./commands/rmi.ts')).rmi),
+      entry(
+        'image',
+        'image prune: remove images that nobody uses',
+        async () => (await import('./commands/image.ts')).image,
+      ),
     ],
   },
   {

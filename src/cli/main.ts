@@ -61,14 +61,13 @@ async function describe(cli: Cli, command: Command, { summary, load }: CommandEn
 /** What other engines call things, and what it is here; nothing: it is not there yet, and no near word means it. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
-    ['attach', 'build', 'commit', 'cp', 'pull', 'push', 'rename', 'restart', 'stats', 'tag', 'update'].map((word) => [
+    ['attach', 'build', 'commit', 'cp', 'push', 'rename', 'restart', 'stats', 'tag', 'update'].map((word) => [
       word,
       '',
     ]),
   ),
   container: '',
   delete: 'rm',
-  image: 'images',
   import: 'load',
   info: 'doctor',
   list: 'ps',

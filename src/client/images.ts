@@ -1,7 +1,15 @@
 import type { ClientRequest } from 'node:http';
 import type { Readable } from 'node:stream';
 import { BerthError, messageOf } from '../base/errors.ts';
-import type { ImageAnswer, ImportLine } from '../api/berth/index.ts';
+import type {
+  ImageAnswer,
+  ImportLine,
+  PruneAnswer,
+  PullBody,
+  PullLine,
+  RegistryAuth,
+  StorageAnswer,
+} from '../api/berth/index.ts';
 import type { Waiting } from './containers.ts';
 import { answerTo, ask, open, pathOf, write } from './exchange.ts';
 import type { Door } from './exchange.ts';
@@ -12,6 +20,11 @@ export interface LoadOptions extends Waiting {
   readonly name?: string;
 }
 
+export interface PullOptions extends Waiting {
+  /** What proves to the registry who asks. */
+  readonly auth?: RegistryAuth | undefined;
+}
+
 export interface Images {
   list(options?: Waiting): Promise<readonly ImageAnswer[]>;
   /**
@@ -19,8 +32,18 @@ export interface Images {
    * @throws BerthError InvalidArgument when the archive cannot be read
    */
   load(archive: Readable, options?: LoadOptions): AsyncGenerator<ImportLine, void>;
-  /** Removes the name; the image itself goes with its last name. */
-  remove(name: string, options?: Waiting): Promise<void>;
+  /**
+   * Gets an image from its registry; the last line has it. Leaving the loop ends the wait, and with it a pull that nobody
+   * else waits for.
+   * @throws BerthError NotFound, PermissionDenied, Unavailable and others, as the registry says
+   */
+  pull(name: string, options?: PullOptions): AsyncGenerator<PullLine, void>;
+  /** Removes the name; the image itself goes with its last name. `isWhole`: with all its names, also while it is used. */
+  remove(name: string, options?: Waiting & { readonly isWhole?: boolean }): Promise<void>;
+  /** Removes every image that no container uses and that is not pinned. Returns those. */
+  prune(options?: Waiting): Promise<readonly ImageAnswer[]>;
+  /** What images take of the disk. */
+  storage(options?: Waiting): Promise<StorageAnswer>;
 }
 
 export function imagesOf(door: Door): Images {
@@ -31,9 +54,25 @@ export function imagesOf(door: Door): Images {
       return answer.images;
     },
     load: (archive, options = {}) => load(door, archive, options),
-    remove: async (name, { signal } = {}) =>
-      void (await ask(door, { method: 'DELETE', path, query: { name }, signal })),
+    pull: (name, options = {}) => pull(door, name, options),
+    remove: async (name, { isWhole = false, signal } = {}) => {
+      const query = { name, all: isWhole ? 1 : undefined };
+      await ask(door, { method: 'DELETE', path, query, signal });
+    },
+    prune: async ({ signal } = {}) => {
+      const order = { method: 'POST', path: pathOf('images', 'prune'), signal } as const;
+      return (await ask<PruneAnswer>(door, order)).images;
+    },
+    storage: ({ signal } = {}) => ask(door, { method: 'GET', path: pathOf('images', 'storage'), signal }),
   };
+}
+
+async function* pull(door: Door, name: string, { auth, signal }: PullOptions): AsyncGenerator<PullLine, void> {
+  const request = open(door, { method: 'POST', path: pathOf('images', 'pull'), signal });
+  const answered = answerTo(door, request, signal);
+  const body: PullBody = { name, ...(auth === undefined ? {} : { auth }) };
+  request.end(JSON.stringify(body));
+  yield* readLines<PullLine>(door, await answered, signal);
 }
 
 async function* load(door: Door, archive: Readable, { name, signal }: LoadOptions): AsyncGenerator<ImportLine, void> {

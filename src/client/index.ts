@@ -3,7 +3,7 @@ export type { Client, ConnectOptions } from './connect.ts';
 export type { Containers, LogOptions, Waiting } from './containers.ts';
 export type { EventOptions } from './daemon.ts';
 export type { ExecEvent, ExecSession } from './exec.ts';
-export type { LoadOptions } from './images.ts';
+export type { LoadOptions, PullOptions } from './images.ts';
 export type { Sandboxes } from './sandboxes.ts';
 export type {
   ContainerAnswer,
@@ -17,9 +17,12 @@ export type {
   ImportLine,
   InspectAnswer,
   LogRecord,
+  PullLine,
+  RegistryAuth,
   SandboxAnswer,
   StopAnswer,
   StopBody,
+  StorageAnswer,
   VersionAnswer,
   WhyAnswer,
 } from '../api/berth/index.ts';

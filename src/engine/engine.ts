@@ -18,12 +18,12 @@ import { Creations } from './creations.ts';
 import { podsOf } from './pods.ts';
 import type {
   Image,
-  ImageStorage,
   Images,
+  ImageStorage,
   ImportRequest,
-  PullRequest,
   Namespaces,
   Network,
+  PullRequest,
   Runtime,
   SavedState,
   Store,
@@ -172,29 +172,47 @@ export class Engine {
     return images;
   }
 
+  /** @throws BerthError as the port's `pull` */
+  async pullImage(request: PullRequest): Promise<Image> {
+    const image = await this.#parts.images.pull(request);
+    const { id, digests } = image;
+    this.#parts.journal.record({}, [{ type: 'image.pulled', body: { id, name: request.name, digest: digests[0] } }]);
+    return image;
+  }
+
+  /**
+   * Removes an image with all it is called, also while containers use it.
+   * @param name one of its names or digests, or its id
+   * @throws BerthError NotFound; Busy while it is pulled or imported
+   */
+  async removeWholeImage(name: string): Promise<void> {
+    const image = this.images.find(name);
+    if (await this.#parts.images.removeAll(image.id)) this.#recordRemoved([image]);
+  }
+
+  /** Removes every image that nobody uses and nobody has pinned. Returns those. */
+  async pruneImages(): Promise<readonly Image[]> {
+    const removed = await this.#parts.images.prune();
+    this.#recordRemoved(removed);
+    return removed;
+  }
+
+  imageStorage(): Promise<ImageStorage> {
+    return this.#parts.images.storage();
+  }
+
+  #recordRemoved(images: readonly Image[]): void {
+    const events = images.map(({ id, names, digests }) => {
+      return { type: 'image.removed' as const, body: { id, name: names[0] ?? digests[0] ?? id, names, digests } };
+    });
+    this.#parts.journal.record({}, events);
+  }
+
   /** @throws BerthError NotFound; Busy while a container uses it */
   async removeImage(name: string): Promise<void> {
     const { id } = this.images.find(name);
     await this.#parts.images.remove(name);
     this.#parts.journal.record({}, [{ type: 'image.removed', body: { id, name } }]);
-  }
-
-  /** @throws BerthError as the port's `pull` */
-  async pullImage(request: PullRequest): Promise<Image> {
-    const image = await this.#parts.images.pull(request);
-    this.#parts.journal.record({}, [{ type: 'image.pulled', body: { id: image.id, name: request.name } }]);
-    return image;
-  }
-
-  /** Removes an image with all its names. @throws BerthError NotFound */
-  async removeAllImageNames(id: string): Promise<void> {
-    const { names } = this.images.find(id);
-    await this.#parts.images.removeAll(id);
-    this.#parts.journal.record({}, [{ type: 'image.removed', body: { id, name: names[0] ?? id } }]);
-  }
-
-  imageStorage(): Promise<ImageStorage> {
-    return this.#parts.images.storage();
   }
 
   /** Makes a container of a run that lives and belongs to none. @throws BerthError NotFound; WrongState */

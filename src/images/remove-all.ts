@@ -15,14 +15,15 @@ export class Removals {
 
   /**
    * Removes an image with all it is called. What containers of it need stays until the last of them is gone.
+   * @returns false when somebody else removed it meanwhile
    * @throws BerthError NotFound; Busy while it is pulled or imported
    */
-  removeAll(id: string): Promise<void> {
+  async removeAll(id: string): Promise<boolean> {
     const other = this.#busy.get(id);
-    if (other !== undefined) return other;
-    const removing = this.#remove(id).finally(() => this.#busy.delete(id));
+    const removing = other ?? this.#remove(id).finally(() => this.#busy.delete(id));
     this.#busy.set(id, removing);
-    return removing;
+    await removing;
+    return other === undefined;
   }
 
   async #remove(id: string): Promise<void> {

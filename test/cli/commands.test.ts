@@ -54,8 +54,23 @@ test('without a command, the commands are shown in groups; each has a help', asy
   const names = [...stdout.toString().matchAll(/^ {2}([a-z]+) {2,}/gm)].map(([, name = '']) => name);
   assert.equal(code, 0);
   assert.deepEqual(names.toSorted(), [
-    ...['create', 'debts', 'doctor', 'events', 'exec', 'images', 'inspect', 'kill', 'load', 'logs', 'pause', 'pods'],
-    ...['ps', 'resume', 'rm', 'rmi', 'run', 'serve', 'start', 'stop', 'timeline', 'version', 'wait', 'why'],
+    ...['create', 'debts', 'doctor', 'events', 'exec', 'image', 'images', 'inspect', 'kill', 'load', 'logs', 'pause'],
+    ...[
+      'pods',
+      'ps',
+      'pull',
+      'resume',
+      'rm',
+      'rmi',
+      'run',
+      'serve',
+      'start',
+      'stop',
+      'timeline',
+      'version',
+      'wait',
+      'why',
+    ],
   ]);
   const helps = await Promise.all(names.map((name) => berth([name, '--help'])));
   for (const help of helps) {

@@ -7,7 +7,7 @@ export interface CriEngineParts {
   readonly containers?: Partial<CriEngine['containers']>;
   readonly images?: Partial<CriEngine['images']>;
   readonly pullImage?: CriEngine['pullImage'];
-  readonly removeAllImageNames?: CriEngine['removeAllImageNames'];
+  readonly removeWholeImage?: CriEngine['removeWholeImage'];
   readonly imageStorage?: CriEngine['imageStorage'];
   readonly networkTrouble?: string;
   readonly trouble?: string;
@@ -42,7 +42,7 @@ export function fakeCriEngine(parts: CriEngineParts = {}): CriEngine {
       ...parts.images,
     },
     pullImage: parts.pullImage ?? (() => unexpected('pullImage')),
-    removeAllImageNames: parts.removeAllImageNames ?? (() => unexpected('removeAllImageNames')),
+    removeWholeImage: parts.removeWholeImage ?? (() => unexpected('removeWholeImage')),
     imageStorage: parts.imageStorage ?? (() => unexpected('imageStorage')),
     networkTrouble: parts.networkTrouble,
     trouble: parts.trouble,

@@ -1,12 +1,12 @@
 import { BerthError } from '../../src/base/errors.ts';
-import type { Image, Images, ImageStorage } from '../../src/engine/ports.ts';
+import type { Image, ImageStorage, Images } from '../../src/engine/ports.ts';
 import type { FakeHost } from './fake-host.ts';
 import type { Power } from './power.ts';
 
 export const testImage: Image = {
   id: `sha256:${'1'.repeat(64)}`,
   names: ['docker.io/library/test:latest'],
-  digests: [],
+  digests: [`docker.io/library/test@sha256:${'2'.repeat(64)}`],
   isPinned: false,
   sizeBytes: 1_000,
   createdAt: undefined,
@@ -31,7 +31,7 @@ export class FakeImages implements Images {
 
   find(name: string): Image {
     if (name === 'test') return testImage;
-    throw new BerthError('NotFound', `Cannot find image "${name}": there is none`);
+    throw new BerthError('NotFound', `Cannot find image "${name}": there is none`, { field: 'image' });
   }
 
   import(): Promise<readonly Image[]> {
@@ -39,11 +39,11 @@ export class FakeImages implements Images {
   }
 
   pull(): Promise<Image> {
-    return Promise.reject(new BerthError('Unsupported', 'no registry in memory'));
+    return Promise.resolve(testImage);
   }
 
-  removeAll(): Promise<void> {
-    return this.remove();
+  removeAll(): Promise<boolean> {
+    return Promise.reject(new BerthError('Unsupported', 'no removal in memory'));
   }
 
   prune(): Promise<readonly Image[]> {

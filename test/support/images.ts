@@ -51,7 +51,7 @@ export function sha256(content: Buffer): string {
   return `sha256:${createHash('sha256').update(content).digest('hex')}`;
 }
 
-export function layerTar(files: Files | Buffer): Buffer {
+function layerTar(files: Files | Buffer): Buffer {
   if (Buffer.isBuffer(files)) return files;
   if (isMembers(files)) return tarOf(files);
   return tarOf(Object.entries(files).map(([name, content]) => ({ name, content })));

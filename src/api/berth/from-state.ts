@@ -31,8 +31,10 @@ export function inspectAnswer(view: ContainerView): InspectAnswer {
   return { ...containerAnswer(view), row: { ...row, spec: { ...row.spec, process } } };
 }
 
-export function imageAnswer({ id, names, sizeBytes, createdAt, architecture, layers }: Image): ImageAnswer {
-  return { id, names, sizeBytes, architecture, layers, ...(createdAt === undefined ? {} : { createdAt }) };
+export function imageAnswer(image: Image): ImageAnswer {
+  const { id, names, digests, isPinned, sizeBytes, createdAt, architecture, layers } = image;
+  const known = createdAt === undefined ? {} : { createdAt };
+  return { id, names, digests, isPinned, sizeBytes, architecture, layers, ...known };
 }
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import type { Schema } from '../../base/decode.ts';
-import type { CreateBody, ExecBody, ExecInput, KillBody, StopBody } from './types.ts';
+import type { CreateBody, ExecBody, ExecInput, KillBody, PullBody, StopBody } from './types.ts';
 
 const texts = v.array(v.string());
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
@@ -91,6 +91,17 @@ const execInput = v.variant('kind', [
   v.strictObject({ kind: v.literal('signal'), signal: v.string() }),
 ]);
 
+const pullBody = v.strictObject({
+  name: v.string(),
+  auth: v.exactOptional(
+    v.variant('kind', [
+      v.strictObject({ kind: v.literal('basic'), username: v.string(), password: v.string() }),
+      v.strictObject({ kind: v.literal('identity-token'), token: v.string() }),
+      v.strictObject({ kind: v.literal('registry-token'), token: v.string() }),
+    ]),
+  ),
+});
+
 /** What a schema accepts is what doors and clients share as a type; the compiler compares them here. */
 export const bodies: {
   readonly create: Schema<CreateBody>;
@@ -98,4 +109,5 @@ export const bodies: {
   readonly kill: Schema<KillBody>;
   readonly exec: Schema<ExecBody>;
   readonly execInput: Schema<ExecInput>;
-} = { create: createBody, stop: stopBody, kill: killBody, exec: execBody, execInput };
+  readonly pull: Schema<PullBody>;
+} = { create: createBody, stop: stopBody, kill: killBody, exec: execBody, execInput, pull: pullBody };

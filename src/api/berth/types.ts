@@ -7,6 +7,7 @@ import type {
   Explanation,
   StopResult,
 } from '../../engine/index.ts';
+import type { ImageStorage, PullProgress, RegistryAuth } from '../../engine/ports.ts';
 
 /**
  * What berth's own door speaks: HTTP with JSON over a unix socket, below `/v1`. Streams are NDJSON, one object a line.
@@ -131,6 +132,10 @@ export type ExecOutput =
 export interface ImageAnswer {
   readonly id: string;
   readonly names: readonly string[];
+  /** `registry/repository@sha256:…`, as registries have it. */
+  readonly digests: readonly string[];
+  /** No prune takes it. */
+  readonly isPinned: boolean;
   readonly sizeBytes: number;
   readonly createdAt?: number;
   readonly architecture: string;
@@ -141,6 +146,27 @@ export interface ImageAnswer {
 export type ImportLine =
   | { readonly kind: 'progress'; readonly step: string; readonly bytes: number; readonly layer?: string }
   | { readonly kind: 'images'; readonly images: readonly ImageAnswer[] };
+
+/** `POST /v1/images/pull`. What proves who asks is used for this one pull, and kept nowhere. */
+export interface PullBody {
+  readonly name: string;
+  readonly auth?: RegistryAuth;
+}
+
+/** The lines of its answer; `image` is the last one. Of the progress of a layer only the newest is told. */
+export type PullLine =
+  | ({ readonly kind: 'progress' } & PullProgress)
+  | { readonly kind: 'image'; readonly image: ImageAnswer };
+
+/** `POST /v1/images/prune`: what was removed. */
+export interface PruneAnswer {
+  readonly images: readonly ImageAnswer[];
+}
+
+/** `GET /v1/images/storage` */
+export type StorageAnswer = ImageStorage;
+
+export type { RegistryAuth };
 
 export type WhyAnswer = Explanation;
 export type EventLine = EventRow;

@@ -29,7 +29,7 @@ export interface CriEngine {
   readonly images: Pick<Engine['images'], 'list' | 'find'>;
   pullImage(request: PullRequest): Promise<Image>;
   /** @throws BerthError NotFound */
-  removeAllImageNames(id: string): Promise<void>;
+  removeWholeImage(id: string): Promise<void>;
   imageStorage(): Promise<ImageStorage>;
   /** Why no sandbox can have a network now. */
   readonly networkTrouble: string | undefined;

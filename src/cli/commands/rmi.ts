@@ -5,9 +5,10 @@ import { forEachName } from '../each.ts';
 export function rmi(command: Command, cli: Cli): void {
   command
     .description('Removes names of images. An image goes with its last name, unless a container uses it.')
-    .usage('NAME…')
-    .argument('<name...>', 'name or id')
-    .action(async (names: readonly string[]) => {
-      await forEachName(cli, names, (name) => cli.client.images.remove(name));
+    .usage('[options] NAME…')
+    .argument('<name...>', 'name, name@digest or id')
+    .option('-a, --all', 'remove the images with all their names, even if containers use them: those keep their files')
+    .action(async (names: readonly string[], { all = false }: { readonly all?: boolean }) => {
+      await forEachName(cli, names, (name) => cli.client.images.remove(name, { isWhole: all }));
     });
 }

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { BerthError } from '../../base/errors.ts';
 import type { Cli } from '../cli.ts';
 import { usageError } from '../failure.ts';
+import { createPulled } from '../pull/create-pulled.ts';
 import { createBody } from '../run/create-body.ts';
 import { runInForeground } from '../run/foreground.ts';
 import { describeContainer } from '../run/options.ts';
@@ -23,11 +24,11 @@ export function run(command: Command, cli: Cli): void {
   describeContainer(command);
   command.action(async (image: string, args: readonly string[], flags: RunFlags) => {
     refuseWhatIsNotThere(flags);
-    const { client, out } = cli;
-    const made = await client.containers.create(createBody(image, args, flags));
+    const made = await createPulled(cli, createBody(image, args, flags), flags.pull);
     if (flags.detach !== true) {
       return runInForeground(cli, made, { isRemoved: flags.rm === true });
     }
+    const { client, out } = cli;
     const started = await client.containers.start(made.id);
     await (flags.json === true ? out.json(started) : out.line(started.id));
   });

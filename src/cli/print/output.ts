@@ -2,14 +2,17 @@ import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import { jsonText } from './neutral.ts';
 
+/** What may be one. */
+type Terminal = Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number };
+
 /** One of the two streams that the process writes to. */
 export class Output {
-  readonly #stream: Writable & { readonly isTTY?: boolean };
+  readonly #stream: Terminal;
   #isGone = false;
   /** Called once, when nothing more can be written: EPIPE says that nobody reads any more. */
   onGone: (error: Error) => void = () => undefined;
 
-  constructor(stream: Writable & { readonly isTTY?: boolean }) {
+  constructor(stream: Terminal) {
     this.#stream = stream;
     stream.on('error', (error) => {
       if (this.#isGone) return; // each write that was under way fails by itself
@@ -20,6 +23,11 @@ export class Output {
 
   get isTerminal(): boolean {
     return this.#stream.isTTY === true;
+  }
+
+  /** Of the terminal, in characters; what is usual where it does not say. */
+  get size(): { readonly columns: number; readonly rows: number } {
+    return { columns: this.#stream.columns ?? 80, rows: this.#stream.rows ?? 24 };
   }
 
   /** Resolves when there is room for more. What nobody reads is dropped. */

@@ -40,10 +40,14 @@ export interface ContainerFlags {
   readonly stopGrace?: number;
   readonly entrypoint?: string;
   readonly runtime?: string;
+  readonly pull: PullPolicy;
   readonly interactive?: true;
   readonly tty?: true;
   readonly json?: true;
 }
+
+/** When an image is got from its registry. */
+export type PullPolicy = 'missing' | 'always' | 'never';
 
 const asIs = (text: string): string => text;
 
@@ -89,6 +93,12 @@ export function describeContainer(command: Command): void {
     .option('--stop-grace <duration>', 'from that signal to SIGKILL (default: 10s)', duration('--stop-grace'))
     .option('--entrypoint <program>', "replaces the image's entrypoint; empty: none")
     .option('--runtime <handler>', "one of the daemon's runtimes (default: crun)")
+    .option(
+      '--pull <when>',
+      'get the image from its registry: missing, always or never',
+      oneOf('--pull', ['missing', 'always', 'never']),
+      'missing',
+    )
     .option('-i, --interactive', "keep the container's input open")
     .addOption(new Option('-t, --tty').hideHelp())
     .option('--json', 'print the container as JSON');

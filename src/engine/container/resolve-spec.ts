@@ -154,7 +154,7 @@ export function resolveSpec(draft: SpecDraft, resolved: Resolved): ContainerSpec
     stopGraceMs: request.stopGraceMs ?? settings.stopGraceMs,
     restart: request.restart ?? { when: 'no' },
     logPath: logPathOf(draft),
-        cgroupPath: `${(sandbox?.cgroupParent ?? settings.cgroupParent).replace(/\/$/, '')}/${id}`,
+    cgroupPath: `${(sandbox?.cgroupParent ?? settings.cgroupParent).replace(/\/$/, '')}/${id}`,
     apiData: request.apiData,
   };
 }

@@ -50,10 +50,11 @@ export type RegistryAuth =
   | { readonly kind: 'registry-token'; readonly token: string };
 
 export interface PullProgress {
+  /** `done` with a layer: that one, without: the image. Every layer that has to be got is told at the beginning, with 0. */
   readonly step: 'resolving' | 'downloading' | 'unpacking' | 'done';
-  /** The digest of the layer that this is about. */
+  /** The digest of the layer that this is about, as the manifest has it. */
   readonly layer?: string;
-  /** Bytes so far, of the layer or, when done, of the image. */
+  /** Bytes so far, of the layer as it is downloaded or, when done, of the image. */
   readonly bytes: number;
   /** Of the layer, as the manifest says. */
   readonly totalBytes?: number;
@@ -88,12 +89,17 @@ export interface Images {
    *   its digest says)
    */
   pull(request: PullRequest): Promise<Image>;
-  /** Removes the image with all its names. One that a container was made from keeps its layers until that is gone. */
-  removeAll(id: string): Promise<void>;
+  /**
+   * Removes the image with all its names and digests. One that a container was made from keeps its layers until that is
+   * gone. Somebody else's removal of the same image is waited for.
+   * @returns whether it was this call that removed it
+   * @throws BerthError NotFound; Busy while it is pulled or imported
+   */
+  removeAll(id: string): Promise<boolean>;
   /** Removes what no container uses and nobody pulls, imports or has pinned. Returns what was removed. */
   prune(): Promise<readonly Image[]>;
   storage(): Promise<ImageStorage>;
-  /** Removes the name; the image itself goes with its last name. */
+  /** Removes the name or digest; the image itself goes with its last name. */
   remove(name: string): Promise<void>;
 
   /** Makes the container's own layer on top of the image. Doing it twice is as good as once. */

@@ -91,7 +91,7 @@ function infraSpec(
     stopGraceMs: settings.stopGraceMs,
     restart: { when: 'no' },
     logPath: `${settings.logFolder}/${id}/container.log`,
-        cgroupPath: `${(cgroupParent ?? settings.cgroupParent).replace(/\/$/, '')}/${id}`,
+    cgroupPath: `${(cgroupParent ?? settings.cgroupParent).replace(/\/$/, '')}/${id}`,
     apiData: undefined,
   } satisfies ContainerSpec;
 }

@@ -15,7 +15,7 @@ const CGROUP = /^\/[^\0]*$/;
  */
 export function resolveSandboxSpec(id: string, request: SandboxRequest, settings: EngineSettings): SandboxSpec {
   checkSandboxRequest(request);
-    const { name, network, pod, dns, logFolder } = request;
+  const { name, network, pod, dns, logFolder } = request;
   const cgroupParent = request.cgroupParent === undefined ? undefined : cleanPath(request.cgroupParent);
   return {
     id,

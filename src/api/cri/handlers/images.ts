@@ -53,7 +53,7 @@ export async function pullImage(
 /** Removes it with all its names, whichever of them it is called by. One that is not there is removed. */
 export async function removeImage(request: RemoveImageRequest, { engine }: Call): Promise<RemoveImageResponse> {
   const found = lookUpImage(engine, nameIn('remove image', request.image));
-  if (found !== undefined) await unlessGone(engine.removeAllImageNames(found.id));
+  if (found !== undefined) await unlessGone(engine.removeWholeImage(found.id));
   return {};
 }
 

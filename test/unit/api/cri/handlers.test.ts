@@ -59,7 +59,7 @@ test('stopping and removing what goes meanwhile is done', async () => {
     sandboxes: { list: () => [{ row: sandbox }], stop: gone, remove: gone },
     containers: { list: () => [viewOf(row)], stop: gone, remove: gone },
     images: { find: () => engineImage() },
-    removeAllImageNames: gone,
+    removeWholeImage: gone,
   });
   await served.runtime.stopPodSandbox({ podSandboxId: sandbox.spec.id });
   await served.runtime.removePodSandbox({ podSandboxId: sandbox.spec.id });

@@ -55,7 +55,7 @@ test('an image is removed with all its names, whichever it is called by', async 
   const removed: string[] = [];
   await using served = await ServedCri.open({
     images: { find: () => engineImage() },
-    removeAllImageNames: async (id) => void removed.push(id),
+    removeWholeImage: async (id) => void removed.push(id),
   });
   await served.images.removeImage({ image: message(ImageSpec, { image: 'busybox' }) });
   assert.deepEqual(removed, [engineImage().id]);
