@@ -6,6 +6,8 @@ export interface PinPaths {
   readonly net?: string;
   readonly ipc?: string;
   readonly uts?: string;
+  /** Only of a process: a thread cannot make one. */
+  readonly user?: string;
   /** A tmpfs. */
   readonly shm?: string;
 }
@@ -24,6 +26,10 @@ export interface PinOrder {
   readonly hostname?: string;
   readonly sysctls?: readonly Sysctl[];
   readonly shmSizeBytes?: number;
+  /** Root of the user namespace that they belong to, by the host's numbers; left out: the host's root. */
+  readonly owner?: { readonly uid: number; readonly gid: number };
+  /** A process that has been made in the namespaces already; left out: they are made. */
+  readonly of?: number;
   /** A folder that is made a shared mount point first, so that what is pinned in it shows in other mount namespaces. */
   readonly sharedFolder?: string;
 }
@@ -40,6 +46,8 @@ export type ThreadCall =
       readonly data: string | null;
       /** The working directory for relative names in `data`. */
       readonly folder?: string;
+      /** Has the folder seen as the users of a namespace see it, at a place that is there only meanwhile. */
+      readonly idmap?: { readonly userNamespace: string; readonly place: string };
     }
   | { readonly op: 'unmount'; readonly target: string }
   | { readonly op: 'is-in-chroot' };

@@ -2,6 +2,7 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
 import { errnoOf, messageOf } from '../base/errors.ts';
 import { CLONE, chdir, chroot, fchdir, mount, setns, unshare } from './abi.ts';
+import { idmappedPlace } from './mount-tree.ts';
 import type { ThreadAnswer, ThreadCall, ThreadRequest } from './namespaces.ts';
 import { Astray, Home, SysctlError, pin, unmount, unpin } from './pin.ts';
 
@@ -35,6 +36,16 @@ function mountOf(fd: number): string | undefined {
   return /^mnt_id:\s*(\d+)/m.exec(readFileSync(`/proc/thread-self/fdinfo/${fd}`, 'utf8'))?.[1];
 }
 
+function mountFrom({ folder, idmap, ...order }: Extract<ThreadCall, { op: 'mount' }>): void {
+  using places = new DisposableStack();
+  if (folder !== undefined) {
+    if (idmap !== undefined) places.use(idmappedPlace(folder, idmap.userNamespace, idmap.place));
+    places.defer(() => chdir('/'));
+    chdir(idmap?.place ?? folder);
+  }
+  mount(order.source, order.target, order.type, order.flags, order.data);
+}
+
 function perform(call: ThreadCall): boolean | void {
   switch (call.op) {
     case 'pin':
@@ -42,12 +53,7 @@ function perform(call: ThreadCall): boolean | void {
     case 'unpin':
       return unpin(call.path);
     case 'mount':
-      if (call.folder !== undefined) chdir(call.folder);
-      try {
-        return mount(call.source, call.target, call.type, call.flags, call.data);
-      } finally {
-        if (call.folder !== undefined) chdir('/');
-      }
+      return mountFrom(call);
     case 'unmount':
       return unmount(call.target);
     case 'is-in-chroot':

@@ -17,6 +17,7 @@ import {
   unshare,
 } from './abi.ts';
 import type { PinOrder, PinPaths, Sysctl } from './namespaces.ts';
+import { asUser } from './thread-user.ts';
 
 /**
  * Makes namespaces and pins them: a bind mount on a file keeps one alive without a process. To be called in a thread
@@ -80,14 +81,25 @@ export function pin(order: PinOrder, home: Home): void {
   }
 }
 
-function fill({ paths, hostname, sysctls = [], shmSizeBytes }: PinOrder): void {
+function fill({ paths, hostname, sysctls = [], shmSizeBytes, owner, of }: PinOrder): void {
   const kinds = (Object.keys(KINDS) as Kind[]).filter((kind) => paths[kind] !== undefined);
-  unshare(kinds.reduce((flags, kind) => flags | KINDS[kind].flag, 0));
+  if (of === undefined) unshare(kinds.reduce((flags, kind) => flags | KINDS[kind].flag, 0));
+  else for (const kind of kinds) join(of, kind);
   if (paths.net !== undefined) bringLoopbackUp();
   if (paths.uts !== undefined && hostname !== undefined) sethostname(hostname);
-  for (const sysctl of sysctls) write(sysctl);
+  for (const sysctl of sysctls) writeAsOwner(sysctl, owner?.uid);
   for (const kind of kinds) pinNamespace(KINDS[kind].file, paths[kind] ?? '');
-  if (paths.shm !== undefined) pinShm(paths.shm, shmSizeBytes);
+  if (paths.user !== undefined && of !== undefined) pinNamespace(`/proc/${of}/ns/user`, paths.user);
+  if (paths.shm !== undefined) pinShm(paths.shm, shmSizeBytes, owner);
+}
+
+function join(pid: number, kind: Kind): void {
+  const fd = open(`/proc/${pid}/ns/${kind}`, O.RDONLY);
+  try {
+    setns(fd, KINDS[kind].flag);
+  } finally {
+    close(fd);
+  }
 }
 
 function pinNamespace(file: string, path: string): void {
@@ -95,10 +107,24 @@ function pinNamespace(file: string, path: string): void {
   mount(file, path, null, MS.BIND, null);
 }
 
-function pinShm(path: string, sizeBytes: number | undefined): void {
+function pinShm(path: string, sizeBytes: number | undefined, owner: PinOrder['owner']): void {
   mkdirSync(path);
   const size = sizeBytes === undefined ? '' : `,size=${sizeBytes}`;
-  mount('shm', path, 'tmpfs', MS.NOSUID | MS.NODEV | MS.NOEXEC, `mode=1777${size}`);
+  const ids = owner === undefined ? '' : `,uid=${owner.uid},gid=${owner.gid}`;
+  mount('shm', path, 'tmpfs', MS.NOSUID | MS.NODEV | MS.NOEXEC, `mode=1777${size}${ids}`);
+}
+
+/**
+ * Those of an IPC namespace are for its own root since Linux 5.19, and were for the host's before.
+ * @see kernel ipc/ipc_sysctl.c, ipc_permissions
+ */
+function writeAsOwner(sysctl: Sysctl, owner: number | undefined): void {
+  try {
+    write(sysctl);
+  } catch (error) {
+    if (owner === undefined || !(error instanceof SysctlError) || error.code !== 'EACCES') throw error;
+    asUser(owner, () => write(sysctl));
+  }
 }
 
 /** In one write: the kernel takes each for a value of its own. */

@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, readlinkSync } from 'node:fs';
 import { errnoOf, isMissing } from '../base/errors.ts';
 import { O, close, open, openInRoot } from './abi.ts';
 
@@ -25,6 +25,36 @@ export function readInRoot(root: string, path: string): string | undefined {
   } finally {
     close(folder);
   }
+}
+
+/**
+ * What is at a path of a container's root, as the container would see it. The root must not change meanwhile.
+ * @returns the path from the root on, with its links resolved; undefined when nothing is there
+ */
+export function findInRoot(
+  root: string,
+  path: string,
+): { readonly path: string; readonly kind: 'folder' | 'file' | 'other' } | undefined {
+  const folder = open(root, O.PATH | O.DIRECTORY);
+  try {
+    const found = openInRoot(folder, path, O.PATH);
+    try {
+      const stat = fstatSync(found);
+      const kind = stat.isDirectory() ? 'folder' : stat.isFile() ? 'file' : 'other';
+      return { path: pathOf(found).slice(pathOf(folder).length), kind };
+    } finally {
+      closeSync(found);
+    }
+  } catch (error) {
+    if (isMissing(error) || errnoOf(error) === 'ENOTDIR' || errnoOf(error) === 'ELOOP') return undefined;
+    throw error;
+  } finally {
+    close(folder);
+  }
+}
+
+function pathOf(fd: number): string {
+  return readlinkSync(`/proc/self/fd/${fd}`);
 }
 
 /** The container may write to the file meanwhile, so its size is not asked but counted. */
