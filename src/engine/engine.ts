@@ -124,6 +124,11 @@ export class Engine {
     return this.#parts.network.trouble;
   }
 
+  /** Why no sandbox can have users of its own; undefined: it can. */
+  idmapTrouble(): Promise<string | undefined> {
+    return this.#parts.images.idmapTrouble();
+  }
+
   /** The names of the runtimes that containers can be run by. */
   get handlers(): readonly string[] {
     return [...this.#parts.runtimes.keys()];

@@ -9,6 +9,7 @@ export interface CriEngineParts {
   readonly pullImage?: CriEngine['pullImage'];
   readonly removeWholeImage?: CriEngine['removeWholeImage'];
   readonly imageStorage?: CriEngine['imageStorage'];
+  readonly idmapTrouble?: string;
   readonly networkTrouble?: string;
   readonly trouble?: string;
 }
@@ -44,6 +45,7 @@ export function fakeCriEngine(parts: CriEngineParts = {}): CriEngine {
     pullImage: parts.pullImage ?? (() => unexpected('pullImage')),
     removeWholeImage: parts.removeWholeImage ?? (() => unexpected('removeWholeImage')),
     imageStorage: parts.imageStorage ?? (() => unexpected('imageStorage')),
+    idmapTrouble: () => Promise.resolve(parts.idmapTrouble),
     networkTrouble: parts.networkTrouble,
     trouble: parts.trouble,
   };

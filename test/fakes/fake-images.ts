@@ -1,5 +1,5 @@
 import { BerthError } from '../../src/base/errors.ts';
-import type { Image, ImageStorage, Images } from '../../src/engine/ports.ts';
+import type { Image, ImagePath, ImageStorage, Images } from '../../src/engine/ports.ts';
 import type { FakeHost } from './fake-host.ts';
 import type { Power } from './power.ts';
 
@@ -79,6 +79,18 @@ export class FakeImages implements Images {
 
   unmount(target: string): Promise<void> {
     return this.#slow(() => void this.#host.mounts.delete(target));
+  }
+
+  mountVolume(containerId: string, _index: number, target: string): Promise<void> {
+    return this.mount(containerId, target);
+  }
+
+  findPath(): Promise<ImagePath | undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  idmapTrouble(): Promise<string | undefined> {
+    return Promise.resolve(undefined);
   }
 
   withImage<T>(_imageId: string, use: (rootfs: string) => Promise<T>): Promise<T> {

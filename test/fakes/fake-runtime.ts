@@ -1,5 +1,6 @@
 import type { ProcessIdentity } from '../../src/base/process-identity.ts';
 import { BerthError } from '../../src/base/errors.ts';
+import { imageVolumesOf } from '../../src/engine/container/spec.ts';
 import { runtimeIdOf } from '../../src/engine/container/state.ts';
 import type { RunProcesses } from '../../src/engine/container/state.ts';
 import type {
@@ -9,6 +10,7 @@ import type {
   Guard,
   GuardOrder,
   LogLine,
+  PreparedRun,
   Resolved,
   ResolveRequest,
   RunDiagnosis,
@@ -46,7 +48,7 @@ export class FakeRuntime implements Runtime {
     return this.#slow(() => '/init');
   }
 
-  prepare({ run, row, sandbox, pidOf }: RunPlan): Promise<{ readonly rootfs: string }> {
+  prepare({ run, row, sandbox, pidOf }: RunPlan): Promise<PreparedRun> {
     return this.#slow(() => {
       this.#host.runs.set(idOf(run), {
         file: { version: 1, row, sandbox, cgroupPath: `/berth/${run.containerId}` },
@@ -60,7 +62,8 @@ export class FakeRuntime implements Runtime {
         guards: [],
         pidOf,
       });
-      return { rootfs: `/run/${idOf(run)}/rootfs` };
+      const volumes = imageVolumesOf(row.spec).map((_, index) => `/run/${idOf(run)}/volumes/${index}`);
+      return { rootfs: `/run/${idOf(run)}/rootfs`, volumes };
     });
   }
 

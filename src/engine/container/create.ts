@@ -3,14 +3,16 @@ import { BerthError, messageOf } from '../../base/errors.ts';
 import { newId, shortId } from '../../base/ids.ts';
 import type { EngineParts } from '../parts.ts';
 import { runtimeNamed, runtimeOf } from '../parts.ts';
-import type { Image } from '../ports.ts';
+import type { Image, SnapshotOptions } from '../ports.ts';
 import type { Registry } from '../registry.ts';
 import type { Creations } from '../creations.ts';
 import { SandboxActor } from '../sandbox/actor.ts';
 import { refuseUnlessReady } from '../sandbox/make.ts';
 
 import { ContainerActor } from './actor.ts';
+import { resolveImageMounts } from './image-mounts.ts';
 import { checkRequest, resolveSpec, userNameOf } from './resolve-spec.ts';
+import { imageVolumesOf } from './spec.ts';
 import type { ContainerRequest, ContainerSpec } from './spec.ts';
 
 export interface CreateParts extends EngineParts {
@@ -103,7 +105,7 @@ async function create(draft: Draft, parts: CreateParts): Promise<ContainerActor>
   parts.containers.add(actor);
 
   undo.defer(() => dropSnapshot(spec, parts));
-  await actor.step('create.snapshot', () => parts.images.prepareSnapshot(id, spec.image.id));
+  await actor.step('create.snapshot', () => parts.images.prepareSnapshot(id, spec.image.id, snapshotOf(spec, sandbox)));
   undo.defer(() => dropLog(spec, parts));
   await actor.step('create.log', () => runtimeOf(parts, spec).makeLog(spec.logPath));
   await actor.mailbox.run(() => {
@@ -115,6 +117,10 @@ async function create(draft: Draft, parts: CreateParts): Promise<ContainerActor>
   refuseInTrouble(parts, 'container');
   undo.move(); // made: its removal owns the parts from here
   return actor;
+}
+
+function snapshotOf(spec: ContainerSpec, { spec: { users } }: SandboxActor): SnapshotOptions {
+  return { volumes: imageVolumesOf(spec), ...(users === undefined ? {} : { users }) };
 }
 
 /** Nothing new is begun while what is saved does not reach the disk; what exists can still be stopped and removed. */
@@ -129,13 +135,15 @@ async function resolve(draft: Draft, parts: CreateParts): Promise<ContainerSpec>
   const handler = request.handler ?? shared?.spec.handler ?? parts.settings.defaultHandler;
   const runtime = runtimeNamed(parts, handler);
   await parts.failpoints.hit('create.resolve.before');
+  const mounts = await resolveImageMounts(request.mounts ?? [], parts.images);
   const resolved = await parts.images.withImage(image.id, (rootfs) =>
     runtime.resolve({
       rootfs,
       userName: userNameOf(request, image),
       supplementalGroups: request.supplementalGroups,
-      mounts: request.mounts ?? [],
+      mounts,
       resources: request.resources ?? {},
+      users: shared?.spec.users,
       security: request.security ?? {},
       rlimits: request.rlimits ?? [],
       signal: undefined,

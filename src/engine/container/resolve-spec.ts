@@ -68,6 +68,8 @@ function checkMount(mount: MountRequest, field: string): void {
   if (mount.kind === 'bind' && !/^\/[^\0]*$/.test(mount.source)) {
     refuse(`${field}.source`, `"${mount.source}"`, 'an absolute path');
   }
+  if (mount.kind === 'image' && (mount.subPath ?? '').includes('\0'))
+    refuse(`${field}.subPath`, 'with a zero byte', 'text');
   if (mount.kind === 'tmpfs' && mount.sizeBytes === 0) refuse(`${field}.sizeBytes`, '0', 'at least 1');
 }
 
@@ -124,6 +126,7 @@ function refuse(field: string, found: string, wanted: string): never {
  */
 export function resolveSpec(draft: SpecDraft, resolved: Resolved): ContainerSpec {
   const { id, name, request, image, settings, handler, sandbox } = draft;
+  checkUsers(request, sandbox);
   return {
     id,
     name,
@@ -157,6 +160,16 @@ export function resolveSpec(draft: SpecDraft, resolved: Resolved): ContainerSpec
     cgroupPath: `${(sandbox?.cgroupParent ?? settings.cgroupParent).replace(/\/$/, '')}/${id}`,
     apiData: request.apiData,
   };
+}
+
+/** To have its own users and the host's processes at once is more than the kernel gives. */
+function checkUsers({ pid, mounts = [] }: ContainerRequest, sandbox: SandboxSpec | undefined): void {
+  if (sandbox?.users !== undefined) {
+    if (pid === 'host') refuse('pid', "the host's", 'another: its sandbox has users of its own');
+    return;
+  }
+  const index = mounts.findIndex((mount) => mount.kind === 'bind' && mount.users !== undefined);
+  if (index !== -1) refuse(`mounts[${index}].users`, 'set', "left out: its sandbox has the host's users");
 }
 
 function logPathOf({ id, request: { logPath }, sandbox, settings }: SpecDraft): string {

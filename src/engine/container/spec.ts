@@ -1,3 +1,4 @@
+import type { IdMappings } from '../../base/id-mappings.ts';
 import type { SignalName } from '../../base/signals.ts';
 import type { SandboxNetwork } from '../sandbox/state.ts';
 
@@ -73,6 +74,17 @@ export type MountRequest =
       /** A folder is made where there is nothing. */
       readonly makesSource?: boolean;
       readonly propagation?: 'private' | 'rprivate' | 'slave' | 'rslave' | 'shared' | 'rshared';
+      /** Whose its files are in a container with users of its own; left out: whose they are to the host. */
+      readonly users?: IdMappings;
+    }
+  | {
+      /** The content of an image, which nobody can write to. */
+      readonly kind: 'image';
+      /** Its name or id; in a spec its id. */
+      readonly image: string;
+      readonly target: string;
+      /** Only this of it; in a spec absolute, and with no links in it. */
+      readonly subPath?: string;
     }
   | { readonly kind: 'tmpfs'; readonly target: string; readonly sizeBytes?: number; readonly isReadonly?: boolean };
 
@@ -174,6 +186,11 @@ export interface ContainerSpec {
   /** The cgroup of its own. */
   readonly cgroupPath: string;
   readonly apiData: unknown;
+}
+
+/** The ids of the images that the container sees as volumes, in the order of its mounts. */
+export function imageVolumesOf(spec: ContainerSpec): string[] {
+  return spec.mounts.flatMap((mount) => (mount.kind === 'image' ? [mount.image] : []));
 }
 
 /** Whether the processes of the container end with its PID 1, because that is the init of a namespace of its own. */

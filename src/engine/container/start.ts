@@ -4,7 +4,7 @@ import { formatDuration } from '../../base/units.ts';
 import { detach, detached } from '../detach.ts';
 import type { EngineParts } from '../parts.ts';
 import { runtimeOf } from '../parts.ts';
-import type { RunPlan, RunRef, StartFailure } from '../ports.ts';
+import type { PreparedRun, RunPlan, RunRef, StartFailure } from '../ports.ts';
 import { readySandbox } from '../sandbox/make.ts';
 import type { ContainerActor } from './actor.ts';
 import { cleanRun } from './clean.ts';
@@ -144,8 +144,8 @@ async function makeRun(
     pins: sandbox.pins,
     pidOf: await pidOf(actor, parts),
   };
-  const { rootfs } = await actor.step('start.prepare', () => runtime.prepare(plan));
-  if (actor.spec.role === 'workload') await actor.step('start.mount', () => parts.images.mount(actor.id, rootfs));
+  const prepared = await actor.step('start.prepare', () => runtime.prepare(plan));
+  if (actor.spec.role === 'workload') await actor.step('start.mount', () => mountImages(actor, parts, prepared));
   throwIfAborted(signal);
   const made = await actor.step('start.create', () => runtime.create(run, signal));
   if ('exitCode' in made) throw new StartRefused(actor.spec.name, made);
@@ -157,6 +157,12 @@ async function makeRun(
   });
   throwIfAborted(signal);
   return made;
+}
+
+async function mountImages(actor: ContainerActor, { images }: EngineParts, prepared: PreparedRun): Promise<void> {
+  const { user } = actor.sandbox.pins;
+  await images.mount(actor.id, prepared.rootfs, user);
+  for (const [index, target] of prepared.volumes.entries()) await images.mountVolume(actor.id, index, target, user);
 }
 
 /** Whose PID namespace it joins. */

@@ -1,3 +1,5 @@
+import type { IdMappings } from '../../base/id-mappings.ts';
+
 export interface ImageConfig {
   readonly entrypoint: readonly string[];
   readonly command: readonly string[];
@@ -69,6 +71,21 @@ export interface PullRequest {
   readonly onProgress: (progress: PullProgress) => void;
 }
 
+/** What a snapshot is made with, beside the image. */
+export interface SnapshotOptions {
+  /** Whose users its root belongs to; left out: the host's. */
+  readonly users?: IdMappings;
+  /** Ids of other images, which the container sees as volumes. */
+  readonly volumes?: readonly string[];
+}
+
+/** Something in an image. */
+export interface ImagePath {
+  /** From the image's root on, with every link resolved; empty for the root itself. */
+  readonly path: string;
+  readonly kind: 'folder' | 'file' | 'other';
+}
+
 /** The file system that images are kept on. */
 export interface ImageStorage {
   readonly path: string;
@@ -102,13 +119,23 @@ export interface Images {
   /** Removes the name or digest; the image itself goes with its last name. */
   remove(name: string): Promise<void>;
 
+  /** What is at a path of the image, links followed inside of it; undefined: nothing. @throws BerthError NotFound */
+  findPath(imageId: string, path: string): Promise<ImagePath | undefined>;
+  /** Why no container's root can belong to users that are not the host's; undefined: it can. */
+  idmapTrouble(): Promise<string | undefined>;
+
   /** Makes the container's own layer on top of the image. Doing it twice is as good as once. */
-  prepareSnapshot(containerId: string, imageId: string): Promise<void>;
+  prepareSnapshot(containerId: string, imageId: string, options?: SnapshotOptions): Promise<void>;
   removeSnapshot(containerId: string): Promise<void>;
   /** The ids of containers that have a snapshot. */
   findSnapshots(): Promise<readonly string[]>;
-  /** Mounts the container's root at a folder that exists. */
-  mount(containerId: string, target: string): Promise<void>;
+  /**
+   * Mounts the container's root at a folder that exists.
+   * @param userNamespace the file of the one whose users it belongs to
+   */
+  mount(containerId: string, target: string, userNamespace?: string): Promise<void>;
+  /** Mounts one of its volumes likewise, read-only. */
+  mountVolume(containerId: string, index: number, target: string, userNamespace?: string): Promise<void>;
   unmount(target: string): Promise<void>;
   /** Mounts the image itself, read-only, for as long as `use` takes. */
   withImage<T>(imageId: string, use: (rootfs: string) => Promise<T>): Promise<T>;

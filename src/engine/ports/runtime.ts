@@ -1,3 +1,4 @@
+import type { IdMappings } from '../../base/id-mappings.ts';
 import type { ProcessIdentity } from '../../base/process-identity.ts';
 import type {
   MountRequest,
@@ -26,6 +27,13 @@ export interface RunPlan {
   readonly pins: NamespacePins;
   /** The process whose PID namespace it joins, when that is neither its own nor the host's. */
   readonly pidOf: ProcessIdentity | undefined;
+}
+
+/** Folders at which something has to be mounted before the run can be created. */
+export interface PreparedRun {
+  readonly rootfs: string;
+  /** Of the images that are volumes, in their order. */
+  readonly volumes: readonly string[];
 }
 
 /** A start that the program or the request is to blame for. Docker's codes: 127 not found, 126 not executable. */
@@ -204,8 +212,8 @@ export interface Runtime {
   /** Finds the program of infra containers. @throws BerthError Unavailable when the host has none */
   findInit(): Promise<string>;
 
-  /** Makes the run's folder: the row for recovery first, then the bundle. Returns where its root must be mounted. */
-  prepare(plan: RunPlan): Promise<{ readonly rootfs: string }>;
+  /** Makes the run's folder: the row for recovery first, then the bundle. */
+  prepare(plan: RunPlan): Promise<PreparedRun>;
   /** Makes the runtime object under its monitor. Nothing of the program runs yet. */
   create(run: RunRef, signal: AbortSignal): Promise<RunProcesses | StartFailure>;
   /** Lets the program run. Doing it twice is as good as once. */
@@ -277,6 +285,8 @@ export interface ResolveRequest {
   readonly userName: string;
   readonly supplementalGroups: SupplementalGroups | undefined;
   readonly mounts: readonly MountRequest[];
+  /** The users of its sandbox, when they are not the host's: one that it does not have cannot run anything. */
+  readonly users?: IdMappings | undefined;
   readonly security: SecurityRequest;
   /** What this host cannot limit is refused as well. */
   readonly resources?: Resources;

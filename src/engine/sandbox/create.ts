@@ -40,6 +40,7 @@ async function create(request: SandboxRequest, parts: CreateParts): Promise<Sand
   if (spec.network === 'cni' && parts.network.trouble !== undefined) {
     throw new BerthError('Unavailable', `Cannot create sandbox "${spec.name}": ${parts.network.trouble}`);
   }
+  if (spec.users !== undefined) await refuseUsersInTrouble(spec.name, parts);
   const sandbox = newSandbox(spec, parts);
   parts.sandboxes.add(sandbox);
   undo.defer(() => sandbox.mailbox.run(() => sandbox.commitRemoval()));
@@ -49,6 +50,13 @@ async function create(request: SandboxRequest, parts: CreateParts): Promise<Sand
   refuseInTrouble(parts, 'sandbox');
   undo.move(); // made: its removal owns the parts from here
   return sandbox;
+}
+
+async function refuseUsersInTrouble(name: string, { images }: CreateParts): Promise<void> {
+  const trouble = await images.idmapTrouble();
+  if (trouble === undefined) return;
+  const message = `Cannot create sandbox "${name}" with users of its own: ${trouble}`;
+  throw new BerthError('Unsupported', message, { field: 'users' });
 }
 
 /** Nothing of it is on the host or saved yet: the making begins with saving the names of what it makes. */

@@ -89,6 +89,7 @@ async function attach(
 /** What a sandbox owns itself; the host's network brings the host's name along. Shared memory is shared in pods only. */
 function kindsOf(spec: SandboxSpec): (keyof NamespacePins)[] {
   return [
+    ...(spec.users === undefined ? [] : (['user'] as const)),
     ...(spec.network === 'host' ? [] : (['net', 'uts'] as const)),
     ...(spec.ipc === 'host' ? [] : (['ipc'] as const)),
     ...(spec.ipc === 'host' || spec.owner !== undefined ? [] : (['shm'] as const)),

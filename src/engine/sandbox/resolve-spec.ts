@@ -1,4 +1,6 @@
 import { BerthError } from '../../base/errors.ts';
+import type { IdMapping } from '../../base/id-mappings.ts';
+import { outsideOf } from '../../base/id-mappings.ts';
 import { shortId } from '../../base/ids.ts';
 import { isHostname, isName } from '../names.ts';
 import type { EngineSettings } from '../settings.ts';
@@ -15,7 +17,7 @@ const CGROUP = /^\/[^\0]*$/;
  */
 export function resolveSandboxSpec(id: string, request: SandboxRequest, settings: EngineSettings): SandboxSpec {
   checkSandboxRequest(request);
-  const { name, network, pod, dns, logFolder } = request;
+  const { name, network, users, pod, dns, logFolder } = request;
   const cgroupParent = request.cgroupParent === undefined ? undefined : cleanPath(request.cgroupParent);
   return {
     id,
@@ -23,6 +25,7 @@ export function resolveSandboxSpec(id: string, request: SandboxRequest, settings
     network,
     ipc: request.ipc ?? 'sandbox',
     hostname: request.hostname ?? shortId(id),
+    ...(users === undefined ? {} : { users }),
     ...(pod === undefined ? {} : { pod }),
     ...(dns === undefined ? {} : { dns }),
     ports: request.ports ?? [],
@@ -57,6 +60,7 @@ function checkSandboxRequest(request: SandboxRequest): void {
   if (logFolder !== undefined && !/^\/[^\0]*$/.test(logFolder)) {
     refuse('logFolder', `"${logFolder}"`, 'an absolute path');
   }
+  checkUsers(request);
   for (const [index, port] of (request.ports ?? []).entries()) checkPort(port, `ports[${index}]`);
   if (network === 'host' && (request.ports ?? []).some(({ hostPort, containerPort }) => hostPort !== containerPort)) {
     refuse('ports', 'different on the host', "left out or the same: the sandbox is in the host's network");
@@ -65,6 +69,25 @@ function checkSandboxRequest(request: SandboxRequest): void {
   for (const server of request.dns?.servers ?? []) {
     if (!/^[0-9a-fA-F.:%\w]+$/.test(server)) refuse('dns.servers', `"${server}"`, 'IP addresses');
   }
+}
+
+/** The kernel keeps the last one for "none". */
+const IDS = 2 ** 32 - 1;
+
+/** What the kernel takes, and what containers cannot do without: a root of their own. */
+function checkUsers({ users, ipc }: SandboxRequest): void {
+  if (users === undefined) return;
+  if (ipc === 'host') refuse('ipc', "the host's", 'left out: the sandbox has users of its own');
+  for (const kind of ['uids', 'gids'] as const) {
+    for (const [index, mapping] of users[kind].entries()) checkMapping(mapping, `users.${kind}[${index}]`);
+    if (outsideOf(users[kind], 0) === undefined) refuse(`users.${kind}`, 'without id 0', 'with one for root');
+  }
+}
+
+function checkMapping({ inside, outside, size }: IdMapping, field: string): void {
+  const isWhole = [inside, outside, size].every((number) => Number.isInteger(number) && number >= 0);
+  if (isWhole && size > 0 && Math.max(inside, outside) + size <= IDS) return;
+  refuse(field, `${inside} ${outside} ${size}`, `at least one id, none of them above ${IDS - 1}`);
 }
 
 function checkPort({ containerPort, hostPort }: PortMapping, field: string): void {

@@ -1,3 +1,4 @@
+import type { IdMappings } from '../../base/id-mappings.ts';
 import type { BootDeadline } from '../container/state.ts';
 
 /**
@@ -37,6 +38,8 @@ export interface SandboxRequest {
   readonly network: SandboxNetwork;
   /** `host`: the host's IPC namespace and /dev/shm; left out: its own. */
   readonly ipc?: 'sandbox' | 'host';
+  /** Its containers' users are others to the host; left out: they are the host's. */
+  readonly users?: IdMappings;
   readonly pod?: PodIdentity;
   /** Left out: the short id; a sandbox in the host's network has the host's. */
   readonly hostname?: string;
@@ -66,6 +69,8 @@ export interface SandboxSpec {
   readonly hostname: string;
   /** Set for a sandbox that was made for one container, and goes with it. */
   readonly owner?: string;
+  /** Those of its user namespace; undefined: it has the host's. */
+  readonly users?: IdMappings;
   readonly pod?: PodIdentity;
   readonly dns?: DnsConfig;
   readonly ports: readonly PortMapping[];
@@ -79,8 +84,12 @@ export interface SandboxSpec {
   readonly apiData: unknown;
 }
 
-/** What is pinned, by its file; what is missing is the host's. `shm`: a tmpfs that its containers share as /dev/shm. */
+/**
+ * What is pinned, by its file; what is missing is the host's. `shm`: a tmpfs that its containers share as /dev/shm.
+ * `user`: the namespace that the others belong to.
+ */
 export interface NamespacePins {
+  readonly user?: string;
   readonly net?: string;
   readonly ipc?: string;
   readonly uts?: string;
