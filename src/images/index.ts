@@ -18,6 +18,8 @@ import { needsOf } from './image-record.ts';
 import { importArchive } from './import.ts';
 import { Layers } from './layers.ts';
 import { EMPTY_LAYER, PADDING_LAYER, loadLayers } from './layer-records.ts';
+import { findPath } from './find-path.ts';
+import { idmapTrouble } from './idmap-trouble.ts';
 import { findLeftovers } from './leftovers.ts';
 import { imageFolders } from './parts.ts';
 import type { ImageFolders, ImageParts } from './parts.ts';
@@ -33,7 +35,7 @@ import { Removals } from './remove-all.ts';
 import { removeSnapshot } from './remove-snapshot.ts';
 import { removeTrees } from './remove-tree.ts';
 import { removeImage } from './remove.ts';
-import { Snapshots, loadSnapshots } from './snapshots.ts';
+import { Snapshots, loadSnapshots, usedBy } from './snapshots.ts';
 import type { Snapshot } from './snapshots.ts';
 import { TemporaryMounts } from './temporary-mounts.ts';
 import { sumOf } from './usage.ts';
@@ -78,7 +80,7 @@ export async function openImages(options: ImagesOptions): Promise<Images> {
   const layers = new Layers(children, folders, known);
   const leftovers = await findLeftovers(folders, halfLayers);
   const flags = await probeOverlay(temporary, folders, log);
-  const snapshots = new Snapshots({ folders, children, thread, flags }, found);
+  const snapshots = new Snapshots({ folders, children, thread, temporary, flags }, found);
   const parts: ImageParts = {
     children,
     log,
@@ -114,10 +116,14 @@ function createImages(parts: ImageParts): Images {
     removeAll: (id) => removals.removeAll(id),
     prune: () => pruneImages(parts),
     storage: () => Promise.resolve(storageOf(parts)),
-    prepareSnapshot: (containerId, imageId) => prepareSnapshot(parts, containerId, imageId),
+    prepareSnapshot: (containerId, imageId, snapshot) => prepareSnapshot(parts, containerId, imageId, snapshot),
     removeSnapshot: (containerId) => removeSnapshot(parts, containerId),
     findSnapshots: () => Promise.resolve(snapshots.containers),
-    mount: (containerId, target) => snapshots.mount(containerId, target),
+    mount: (containerId, target, userNamespace) => snapshots.mount(containerId, target, userNamespace),
+    mountVolume: (containerId, index, target, userNamespace) =>
+      snapshots.mountVolume(containerId, index, target, userNamespace),
+    findPath: (imageId, path) => findPath(parts, imageId, path),
+    idmapTrouble: idmapTrouble(parts),
     unmount: (target) => snapshots.unmount(target),
     withImage: (imageId, use) => withImage(parts, imageId, use),
   };
@@ -132,7 +138,7 @@ function trustBlobs(blobs: Blobs, { state }: Catalog): void {
 }
 
 function neededBy({ state }: Catalog, snapshots: ReadonlyMap<string, Snapshot>): (key: string) => boolean {
-  const lower = [...snapshots.values()].flatMap((snapshot) => snapshot.lower);
+  const lower = [...snapshots.values()].flatMap((snapshot) => usedBy(snapshot).flatMap((used) => used.lower));
   const needed = new Set([...[...state.images.values()].flatMap(needsOf), ...lower]);
   return (key) => needed.has(key);
 }

@@ -1,5 +1,5 @@
 import { BerthError } from '../base/errors.ts';
-import { EMPTY_LAYER } from './layer-records.ts';
+import { EMPTY_LAYER, PADDING_LAYER } from './layer-records.ts';
 import type { Layer } from './layer-records.ts';
 
 /** mount(2) takes one page of options, with the zero byte at its end. */
@@ -8,7 +8,7 @@ const LONGEST_OPTIONS_BYTES = 4_095;
 export interface OverlayOrder {
   /** Names of layers, the top one first. */
   readonly lower: readonly string[];
-  /** Where writes go, from the folder of all layers; without it nothing can be written. */
+  /** Where writes go, in full or from the folder of all layers; without it nothing can be written. */
   readonly own?: { readonly upper: string; readonly work: string };
   readonly flags?: readonly string[];
 }
@@ -37,6 +37,11 @@ export function visibleLayers(layers: readonly Layer[]): string[] {
   const bottom = layers.findLastIndex(({ hidesLower }) => hidesLower);
   const names = layers.slice(Math.max(bottom, 0)).map(({ name }) => name);
   return names.length === 0 ? [EMPTY_LAYER] : names.toReversed();
+}
+
+/** An overlay that cannot be written takes two layers at least, and not the same one twice. */
+export function readonlyLayers(lower: readonly string[]): readonly string[] {
+  return lower.length > 1 ? lower : [...lower, PADDING_LAYER];
 }
 
 function escaped(path: string): string {

@@ -1,11 +1,17 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, chown, mkdir, readdir, readlink, rename, rm, stat, symlink } from 'node:fs/promises';
+import { chmod, chown, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { relative } from 'node:path';
-import { BerthError, errnoOf, isMissing } from '../base/errors.ts';
+import { BerthError, errnoOf } from '../base/errors.ts';
+import type { IdMappings } from '../base/id-mappings.ts';
+import { outsideOf } from '../base/id-mappings.ts';
+import { MS } from '../linux/abi.ts';
 import type { Children } from '../linux/children.ts';
 import type { NamespaceThread } from '../linux/namespaces.ts';
-import { overlayOptions } from './overlay.ts';
+import { overlayOptions, readonlyLayers } from './overlay.ts';
 import { removeTrees } from './remove-tree.ts';
+import type { TemporaryMounts } from './temporary-mounts.ts';
+import { readUsedImages, writeUsedImages } from './used-images.ts';
+import type { UsedImage } from './used-images.ts';
 
 export interface SnapshotFolders {
   /** All snapshots, each in a folder named after its container. */
@@ -14,24 +20,30 @@ export interface SnapshotFolders {
   readonly layers: string;
 }
 
-/** A container's own layer. What it is on top of is unknown when its removal was cut off by a crash. */
-export interface Snapshot {
-  readonly imageId: string | undefined;
-  /** Names of layers, the top one first. */
-  readonly lower: readonly string[];
+/** A container's own layer, on top of its image, and the other images that it sees as volumes. */
+export interface Snapshot extends UsedImage {
+  readonly volumes: readonly UsedImage[];
+}
+
+/** How a container's root is made. */
+export interface SnapshotOrder {
+  readonly images: readonly [UsedImage, ...UsedImage[]];
+  /** Whose users it has, when not the host's. */
+  readonly users: IdMappings | undefined;
 }
 
 export interface SnapshotParts {
   readonly folders: SnapshotFolders;
   readonly children: Children;
   readonly thread: NamespaceThread;
+  readonly temporary: TemporaryMounts;
   /** Options that this kernel takes. */
   readonly flags: readonly string[];
 }
 
 /**
- * The containers' own layers: `upper` and `work` for overlay, and two links whose targets are the record, `image` and
- * `layers`. A journalling file system has a link's target on the disk no later than the rename that puts the folder in
+ * The containers' own layers: `upper` and `work` for overlay, and links whose targets are the record: `image` and
+ * `layers`, and `image-1` and `layers-1` of its first volume. A journalling file system has a link's target on the disk no later than the rename that puts the folder in
  * its place, so making a container waits for no flush.
  */
 export class Snapshots {
@@ -49,26 +61,29 @@ export class Snapshots {
 
   /** A container that uses the image. */
   userOf(imageId: string): string | undefined {
-    return [...this.#known].find(([, snapshot]) => snapshot.imageId === imageId)?.[0];
+    return [...this.#known].find(([, snapshot]) => usedBy(snapshot).some((used) => used.imageId === imageId))?.[0];
   }
 
-  imageOf(containerId: string): string | undefined {
-    return this.#known.get(containerId)?.imageId;
+  /** Ids of the images that a container uses, as far as they are known. */
+  imagesOf(containerId: string): string[] {
+    const known = this.#known.get(containerId);
+    return known === undefined ? [] : usedBy(known).flatMap(({ imageId }) => imageId ?? []);
   }
 
   /** Names of the layers that snapshots are on top of. */
   get layers(): Set<string> {
-    return new Set([...this.#known.values()].flatMap(({ lower }) => lower));
+    return new Set([...this.#known.values()].flatMap((snapshot) => usedBy(snapshot).flatMap(({ lower }) => lower)));
   }
 
   /**
-   * From here on the image is in use.
+   * From here on the images are in use.
+   * @param volumes ids of images
    * @returns false when the container has a snapshot of it already
    * @throws BerthError AlreadyExists when it has one of another image
    */
-  reserve(containerId: string, imageId: string): boolean {
+  reserve(containerId: string, imageId: string, volumes: readonly string[]): boolean {
     const known = this.#known.get(containerId);
-    if (known === undefined) this.#known.set(containerId, { imageId, lower: [] });
+    if (known === undefined) this.#known.set(containerId, { ...unknown(imageId), volumes: volumes.map(unknown) });
     if (known === undefined || known.imageId === imageId) return known === undefined;
     throw new BerthError('AlreadyExists', `Cannot prepare snapshot "${containerId}": it is there for another image`);
   }
@@ -78,31 +93,34 @@ export class Snapshots {
   }
 
   /** @throws BerthError Unsupported when there are too many layers to be mounted */
-  async make(containerId: string, snapshot: Snapshot & { readonly imageId: string }): Promise<void> {
-    const { imageId, lower } = snapshot;
-    this.#options(containerId, lower);
+  async make(containerId: string, { images, users }: SnapshotOrder): Promise<void> {
+    const [{ imageId, lower }, ...volumes] = images;
+    this.#options(containerId, lower, users !== undefined);
+    for (const volume of volumes) overlayOptions({ lower: readonlyLayers(volume.lower) });
     const folder = `${this.#parts.folders.staging}/${randomBytes(8).toString('hex')}`;
     try {
       const { mode, uid, gid } = await stat(`${this.#parts.folders.layers}/${lower[0] ?? ''}`);
       for (const path of [folder, `${folder}/upper`, `${folder}/work`]) await mkdir(path, { mode: 0o700 });
-      await chown(`${folder}/upper`, uid, gid); // overlay shows the upper folder's as those of the root
+      // overlay shows the upper folder's owner as the root's, and only what is below is mapped
+      const owner = users === undefined ? { uid, gid } : mapOwner(users, { uid, gid });
+      await chown(`${folder}/upper`, owner.uid, owner.gid);
       await chmod(`${folder}/upper`, mode & 0o7777);
-      await symlink(imageId, `${folder}/image`);
-      await symlink(lower.join(':'), `${folder}/layers`);
+      await writeUsedImages(folder, images);
       await rename(folder, this.#pathOf(containerId));
     } catch (error) {
       await removeTrees(this.#parts.children, [folder]);
       const isThere = errnoOf(error) === 'ENOTEMPTY' || errnoOf(error) === 'EEXIST';
       if (!isThere) throw error;
     }
-    this.#known.set(containerId, snapshot);
+    this.#known.set(containerId, { imageId, lower, volumes });
   }
 
   /**
    * Mounts the container's root.
+   * @param userNamespace the file of the one whose users its files belong to
    * @throws BerthError NotFound when it was not prepared; an Error with the system's error name
    */
-  async mount(containerId: string, target: string): Promise<void> {
+  async mount(containerId: string, target: string, userNamespace?: string): Promise<void> {
     const snapshot = this.#known.get(containerId);
     if (snapshot === undefined || snapshot.lower.length === 0) {
       throw new BerthError('NotFound', `Cannot mount snapshot "${containerId}": it was not prepared`);
@@ -110,15 +128,28 @@ export class Snapshots {
     // A volatile overlay leaves a mark, and with it the kernel refuses the next mount. After a crash of the host the
     // container's files may be incomplete, as on any disk without fsync; a container that is started again keeps them.
     await rm(`${this.#pathOf(containerId)}/work/work/incompat`, { recursive: true, force: true });
-    await this.#parts.thread.call({
-      op: 'mount',
-      source: 'overlay',
-      target,
-      type: 'overlay',
-      flags: 0,
-      data: this.#options(containerId, snapshot.lower),
-      folder: this.#parts.folders.layers,
-    });
+    await this.#mount(target, 0, this.#options(containerId, snapshot.lower, userNamespace !== undefined), userNamespace);
+  }
+
+  /**
+   * Mounts one of the images that it sees as volumes. Nothing in it can be written.
+   * @param index 0: the first one
+   * @throws BerthError NotFound; an Error with the system's error name
+   */
+  async mountVolume(containerId: string, index: number, target: string, userNamespace?: string): Promise<void> {
+    const volume = this.#known.get(containerId)?.volumes[index];
+    if (volume === undefined || volume.lower.length === 0) {
+      throw new BerthError('NotFound', `Cannot mount volume ${index} of "${containerId}": it was not prepared`);
+    }
+    const options = overlayOptions({ lower: readonlyLayers(volume.lower) });
+    await this.#mount(target, MS.RDONLY | MS.NOSUID | MS.NODEV, options, userNamespace);
+  }
+
+  async #mount(target: string, flags: number, data: string, userNamespace: string | undefined): Promise<void> {
+    const { thread, folders, temporary } = this.#parts;
+    const idmap = userNamespace === undefined ? {} : { idmap: { userNamespace, place: temporary.newPath() } };
+    const type = 'overlay';
+    await thread.call({ op: 'mount', source: type, target, type, flags, data, folder: folders.layers, ...idmap });
   }
 
   /** What is not mounted is unmounted already. */
@@ -131,9 +162,11 @@ export class Snapshots {
     this.#known.delete(containerId);
   }
 
-  #options(containerId: string, lower: readonly string[]): string {
+  /** @param isElsewhere the layers are seen at another place than their own, so the container's folder is named in full */
+  #options(containerId: string, lower: readonly string[], isElsewhere: boolean): string {
     const { folders } = this.#parts;
-    const folder = relative(folders.layers, this.#pathOf(containerId));
+    const path = this.#pathOf(containerId);
+    const folder = isElsewhere ? path : relative(folders.layers, path);
     return overlayOptions({
       lower,
       own: { upper: `${folder}/upper`, work: `${folder}/work` },
@@ -150,18 +183,22 @@ export class Snapshots {
 export async function loadSnapshots({ snapshots }: SnapshotFolders): Promise<Map<string, Snapshot>> {
   const known = new Map<string, Snapshot>();
   for (const containerId of await readdir(snapshots)) {
-    const folder = `${snapshots}/${containerId}`;
-    const [imageId, lower] = await Promise.all([linkText(`${folder}/image`), linkText(`${folder}/layers`)]);
-    known.set(containerId, { imageId, lower: lower?.split(':') ?? [] });
+    const [own, ...volumes] = await readUsedImages(`${snapshots}/${containerId}`);
+    known.set(containerId, { ...own, volumes });
   }
   return known;
 }
 
-async function linkText(path: string): Promise<string | undefined> {
-  try {
-    return await readlink(path);
-  } catch (error) {
-    if (isMissing(error) || errnoOf(error) === 'ENOTDIR' || errnoOf(error) === 'EINVAL') return undefined;
-    throw error;
-  }
+/** All images that a container uses. */
+export function usedBy(snapshot: Snapshot): readonly UsedImage[] {
+  return [snapshot, ...snapshot.volumes];
+}
+
+function unknown(imageId: string): UsedImage {
+  return { imageId, lower: [] };
+}
+
+/** An owner whom the namespace does not have is nobody's in it, and stays what he is. */
+function mapOwner({ uids, gids }: IdMappings, { uid, gid }: { readonly uid: number; readonly gid: number }) {
+  return { uid: outsideOf(uids, uid) ?? uid, gid: outsideOf(gids, gid) ?? gid };
 }

@@ -8,6 +8,8 @@ export interface OverlayMount {
   readonly folder: string;
   /** As mount(2) takes them. */
   readonly flags: number;
+  /** The file of the one whose users the files belong to; left out: to the host's. */
+  readonly userNamespace?: string;
 }
 
 /** Mounts that last for one piece of work, at folders of their own on a tmpfs. */
@@ -27,8 +29,16 @@ export class TemporaryMounts {
     for (const name of await readdir(this.#folder)) await this.#remove(`${this.#folder}/${name}`);
   }
 
-  async with<T>({ options, folder, flags }: OverlayMount, use: (path: string) => Promise<T>): Promise<T> {
-    const target = `${this.#folder}/${randomBytes(8).toString('hex')}`;
+  /** Where nothing is; what is left there goes with the next daemon's start. */
+  newPath(): string {
+    return `${this.#folder}/${randomBytes(8).toString('hex')}`;
+  }
+
+  async with<T>(
+    { options, folder, flags, userNamespace }: OverlayMount,
+    use: (path: string) => Promise<T>,
+  ): Promise<T> {
+    const target = this.newPath();
     await mkdir(target, { mode: 0o700 });
     try {
       await this.#thread.call({
@@ -39,6 +49,7 @@ export class TemporaryMounts {
         flags,
         data: options,
         folder,
+        ...(userNamespace === undefined ? {} : { idmap: { userNamespace, place: this.newPath() } }),
       });
       return await use(target);
     } finally {

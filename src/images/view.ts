@@ -1,8 +1,7 @@
 import { MS } from '../linux/abi.ts';
 import { ensureLayers } from './ensure-layers.ts';
 import { needsOf } from './image-record.ts';
-import { PADDING_LAYER } from './layer-records.ts';
-import { overlayOptions, visibleLayers } from './overlay.ts';
+import { overlayOptions, readonlyLayers, visibleLayers } from './overlay.ts';
 import type { ImageParts } from './parts.ts';
 
 const LOOKING_ONLY = MS.RDONLY | MS.NOSUID | MS.NODEV | MS.NOEXEC;
@@ -18,8 +17,6 @@ export async function withImage<T>(
     const hold = parts.holds.take(needsOf(image));
     return { image, [Symbol.dispose]: () => hold[Symbol.dispose]() };
   });
-  const lower = visibleLayers(await ensureLayers(parts, claim.image));
-  // An overlay that cannot be written takes two layers at least, and not the same one twice.
-  const options = overlayOptions({ lower: lower.length > 1 ? lower : [...lower, PADDING_LAYER] });
+  const options = overlayOptions({ lower: readonlyLayers(visibleLayers(await ensureLayers(parts, claim.image))) });
   return await parts.temporary.with({ options, folder: parts.folders.layers, flags: LOOKING_ONLY }, use); // the claim ends here
 }

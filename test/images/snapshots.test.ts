@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { withUserNamespace } from '../../src/linux/user-namespace.ts';
 import { makeOciArchive } from '../support/images.ts';
 import type { TestImage } from '../support/images.ts';
 import { openStore } from './store.ts';
@@ -204,4 +205,93 @@ test('a layer that went missing is unpacked again when it is needed', async () =
   const rootfs = await images.withImage(image?.id ?? '', (path) => Promise.resolve(readdirSync(path).toSorted()));
 
   assert.deepEqual(rootfs, ['etc', 'top']);
+});
+
+const DATA: TestImage = { names: ['data'], layers: [{ 'sub/': '', 'sub/file': 'data' }] };
+
+test('a container sees other images as volumes, which nobody can write to', async () => {
+  await using store = await openStore();
+  const [app, data] = await store.load(makeOciArchive([APP, DATA]));
+  const target = `${store.root}/volume`;
+  mkdirSync(target);
+  await store.images.prepareSnapshot('one', app?.id ?? '', { volumes: [data?.id ?? ''] });
+
+  await store.images.mountVolume('one', 0, target);
+
+  assert.equal(readFileSync(`${target}/sub/file`, 'utf8'), 'data');
+  assert.throws(() => writeFileSync(`${target}/sub/file`, ''), { code: 'EROFS' });
+  await store.images.unmount(target);
+  await assert.rejects(store.images.mountVolume('one', 1, target), { code: 'NotFound' });
+});
+
+test('the image of a volume is in use, also to the next daemon, until the container is gone', async () => {
+  await using store = await openStore();
+  const [app, data] = await store.load(makeOciArchive([APP, DATA]));
+  await store.images.prepareSnapshot('one', app?.id ?? '', { volumes: [data?.id ?? ''] });
+
+  for (const images of [store.images, await store.reopen()]) {
+    await assert.rejects(images.remove('data'), { code: 'Busy' });
+  }
+  const images = await store.reopen();
+  const target = `${store.root}/volume`;
+  mkdirSync(target);
+  await images.mountVolume('one', 0, target);
+  assert.deepEqual(readdirSync(target), ['sub']);
+  await images.unmount(target);
+
+  await images.removeSnapshot('one');
+  await images.remove('data');
+  assert.deepEqual(
+    images.list().map(({ names }) => names),
+    [['docker.io/library/app:latest']],
+  );
+});
+
+test('a volume of an image that is not there is refused, and nothing is kept of it', async () => {
+  await using store = await openStore();
+  const [app] = await store.load(makeOciArchive([APP]));
+  await assert.rejects(store.images.prepareSnapshot('one', app?.id ?? '', { volumes: ['sha256:none'] }), {
+    code: 'NotFound',
+  });
+  assert.deepEqual(await store.images.findSnapshots(), []);
+});
+
+test('what is at a path of an image is found as the image has it', async () => {
+  await using store = await openStore();
+  const [data] = await store.load(makeOciArchive([DATA]));
+  const find = (path: string) => store.images.findPath(data?.id ?? '', path);
+  assert.deepEqual(await find('sub/../../sub/file'), { path: '/sub/file', kind: 'file' });
+  assert.deepEqual(await find('/'), { path: '', kind: 'folder' });
+  assert.equal(await find('sub/file/more'), undefined);
+  assert.equal(await find('none'), undefined);
+});
+
+const RANGE = [{ inside: 0, outside: 600_000, size: 1_000 }];
+const USERS = { uids: RANGE, gids: RANGE };
+
+test('a root that belongs to other users shows them the image as theirs, and keeps it as it is', async () => {
+  await using store = await openStore();
+  const [app, data] = await store.load(makeOciArchive([APP, DATA]));
+  const target = await store.mount(app?.id ?? '', 'plain');
+  await store.images.unmount(target);
+  assert.equal(await store.images.idmapTrouble(), undefined);
+  await withUserNamespace(store.options.children, { mappings: USERS, kinds: [] }, async (pid) => {
+    const userNamespace = `/proc/${pid}/ns/user`;
+    await store.images.prepareSnapshot('one', app?.id ?? '', { users: USERS, volumes: [data?.id ?? ''] });
+    await store.images.mount('one', target, userNamespace);
+    for (const path of [target, `${target}/top`, `${target}/etc`]) {
+      const { uid, gid } = statSync(path);
+      assert.deepEqual([uid, gid], [600_000, 600_000], path);
+    }
+    writeFileSync(`${target}/top`, 'changed');
+    assert.equal(statSync(`${store.root}/snapshots/c/one/upper/top`).uid, 600_000);
+    await store.images.unmount(target);
+
+    await store.images.mountVolume('one', 0, target, userNamespace);
+    assert.equal(statSync(`${target}/sub/file`).uid, 600_000);
+    await store.images.unmount(target);
+  });
+  await store.images.mount('plain', target);
+  assert.deepEqual([statSync(`${target}/top`).uid, readFileSync(`${target}/top`, 'utf8')], [0, 'x']);
+  assert.deepEqual(store.census().mounts, [target], 'the place that the layers were seen at is gone');
 });
