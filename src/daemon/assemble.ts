@@ -94,7 +94,7 @@ export async function assemble(config: Config, log: Log): Promise<Assembly> {
     log,
     failpoints,
   });
-  const namespaces = new PinnedNamespaces({ runRoot: run, netnsFolder: config.network.netns_dir, thread });
+  const namespaces = new PinnedNamespaces({ runRoot: run, netnsFolder: config.network.netns_dir, children, thread });
   const engine = new Engine({
     clock,
     log,

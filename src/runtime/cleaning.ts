@@ -36,7 +36,7 @@ export function cleanSteps(parts: RuntimeParts, run: RunRef, path?: string): rea
       path: cgroup.path,
       perform: () => removeCgroup(parts, run, cgroup),
     },
-    { kind: 'rootfs', what: `${folder}/rootfs`, perform: () => unmount(parts, `${folder}/rootfs`) },
+    { kind: 'rootfs', what: `${folder}/rootfs`, perform: () => unmountAll(parts, run, `${folder}/rootfs`) },
     { kind: 'run-folder', what: folder, perform: () => removeFolder(parts, run) },
   ];
 }
@@ -103,8 +103,10 @@ async function removeCgroup(parts: RuntimeParts, run: RunRef, cgroup: Cgroup): P
   }
 }
 
-async function unmount(parts: RuntimeParts, target: string): Promise<void> {
-  await parts.thread.call({ op: 'unmount', target });
+async function unmountAll(parts: RuntimeParts, run: RunRef, rootfs: string): Promise<void> {
+  for (const target of [rootfs, ...(await parts.folders.volumesOf(run))]) {
+    await parts.thread.call({ op: 'unmount', target });
+  }
 }
 
 async function removeFolder(parts: RuntimeParts, run: RunRef): Promise<void> {

@@ -1,6 +1,7 @@
-import { readlinkSync } from 'node:fs';
+import { fchownSync, readlinkSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { close, pipe } from '../linux/abi.ts';
+import type { StreamOwner } from './stream-owner.ts';
 
 /** The daemon's ends of a command's standard streams. */
 export interface ExecStreams {
@@ -18,17 +19,19 @@ export interface ExecStreams {
  * program can write to. A command without input gets a pipe that has ended: the runtime gives the standard streams to
  * the command's user, and /dev/null would be the host's.
  * @see crun src/libcrun/container.c, maybe_chown_std_streams
+ * @param owner who may open them by their names, when that is not the runtime's affair
  * @param start gets the descriptors of the command's standard streams
  * @throws SystemError EMFILE, ENFILE
  */
 export function withPipes<T>(
-  hasStdin: boolean,
+  { hasStdin, owner }: { readonly hasStdin: boolean; readonly owner?: StreamOwner | undefined },
   start: (stdio: readonly [number, number, number]) => T,
 ): { readonly started: T; readonly streams: ExecStreams } {
   using commands = new DisposableStack();
   using own = new DisposableStack();
   const open = (isInput: boolean): { readonly command: number; readonly own: number } => {
     const { readEnd, writeEnd } = pipe();
+    if (owner !== undefined) fchownSync(readEnd, owner.uid, owner.gid);
     const ends = isInput ? { command: readEnd, own: writeEnd } : { command: writeEnd, own: readEnd };
     commands.defer(() => close(ends.command));
     own.defer(() => close(ends.own));

@@ -15,6 +15,7 @@ import type { OciCli } from './oci-cli.ts';
 import { codeOfFailure } from './failure-words.ts';
 import { tidyMessage } from './oci-cli.ts';
 import type { OciProcess } from './oci-spec.ts';
+import type { StreamOwner } from './stream-owner.ts';
 
 /** After the command's end its output is read for this long, if a child of it keeps the pipe open. */
 const DRAIN_MS = 2_000;
@@ -33,6 +34,7 @@ export interface ExecOrder {
   readonly cgroup: Cgroup;
   readonly plan: ExecPlan;
   readonly process: OciProcess;
+  readonly streamOwner: StreamOwner | undefined;
 }
 
 /** An exec with what `why` wants to know of it. */
@@ -73,13 +75,13 @@ export async function startExec(parts: ExecParts, order: ExecOrder, signal: Abor
 
 function spawnExec(
   parts: ExecParts,
-  { plan, runtimeId }: ExecOrder,
+  { plan, runtimeId, streamOwner: owner }: ExecOrder,
   own: Cgroup,
   flags: readonly string[],
 ): DirectExec {
   const args = parts.cli.arguments('exec', ...flags, runtimeId);
   try {
-    const { started: child, streams } = withPipes(plan.hasStdin, (stdio) =>
+    const { started: child, streams } = withPipes({ hasStdin: plan.hasStdin, owner }, (stdio) =>
       parts.children.spawn(parts.cli.path, args, { stdio: [...stdio], env: parts.cli.env, detached: true }),
     );
     return new DirectExec(parts, { id: plan.id, child, streams, own });

@@ -60,9 +60,16 @@ export async function openOciRuntime(options: OciRuntimeOptions): Promise<Runtim
     folders,
     monitor,
     host: readHostAbilities(options.layout),
+    bindsWhole: isSince(version, 1, 9),
     hasKnownFifo: KNOWN_FIFO.test(version),
     memory: new RunMemory(),
   });
+}
+
+/** @param version `crun version 1.8.1` @see crun 1.9, src/libcrun/linux.c: get_bind_mount */
+function isSince(version: string, major: number, minor: number): boolean {
+  const [, own = 0, ownMinor = 0] = (/ (\d+)\.(\d+)/.exec(version) ?? []).map(Number);
+  return own > major || (own === major && ownMinor >= minor);
 }
 
 /** What killed runtimes have left. One that starts just now has opened its copy already, or makes another. */

@@ -1,5 +1,7 @@
 import { open } from 'node:fs/promises';
 import { BerthError } from '../base/errors.ts';
+import type { IdMapping, IdMappings } from '../base/id-mappings.ts';
+import { outsideOf, rootOf } from '../base/id-mappings.ts';
 import type { ContainerSpec } from '../engine/container/spec.ts';
 import { MS } from '../linux/abi.ts';
 import type { NamespaceThread } from '../linux/namespaces.ts';
@@ -20,6 +22,7 @@ const UID = 65_535;
 
 /** In its root there are mount points and nothing else. */
 const ROOT_OPTIONS = 'mode=755,size=64k';
+const PLAIN_ROOT = { uid: 0, gid: 0 };
 
 /**
  * Finds catatonit.
@@ -58,22 +61,30 @@ async function isStatic(path: string): Promise<boolean> {
   }
 }
 
-/** Its root, which is unmounted as every other's is. */
-export async function mountInfraRoot(thread: NamespaceThread, rootfs: string): Promise<void> {
+/** Its root, which is unmounted as every other's is. @param users those of its sandbox, when they are not the host's */
+export async function mountInfraRoot(
+  thread: NamespaceThread,
+  rootfs: string,
+  users: IdMappings | undefined,
+): Promise<void> {
   const flags = MS.NOSUID | MS.NODEV | MS.NOEXEC;
-  await thread.call({ op: 'mount', source: 'infra', target: rootfs, type: 'tmpfs', flags, data: ROOT_OPTIONS });
+  const { uid, gid } = users === undefined ? PLAIN_ROOT : rootOf(users);
+  const data = `${ROOT_OPTIONS},uid=${uid},gid=${gid}`;
+  await thread.call({ op: 'mount', source: 'infra', target: rootfs, type: 'tmpfs', flags, data });
 }
 
+type InfraInput = Omit<OciSpecInput, 'etcFiles' | 'shm' | 'seccomp' | 'volumes' | 'below'>;
+
 /** @param program the path of catatonit */
-export function infraSpec(input: Omit<OciSpecInput, 'etcFiles' | 'shm' | 'seccomp'>, program: string): OciSpec {
-  const spec = confined(input.spec);
-  const base = ociSpec({ ...input, spec, etcFiles: [], shm: undefined, seccomp: undefined });
-  return { ...base, mounts: infraMounts({ source: program, target: PROGRAM }) };
+export function infraSpec(input: InfraInput, program: string, users?: IdMappings): OciSpec {
+  const spec = confined(input.spec, users);
+  const nothing = { etcFiles: [], shm: undefined, seccomp: undefined, volumes: [], below: new Map() };
+  return { ...ociSpec({ ...input, spec, ...nothing }), mounts: infraMounts({ source: program, target: PROGRAM }) };
 }
 
 /** Whatever else its spec says: it needs nothing, so it gets nothing. */
-function confined(spec: ContainerSpec): ContainerSpec {
-  const user = { uid: UID, gid: UID, additionalGids: [], home: '/' };
+function confined(spec: ContainerSpec, users: IdMappings | undefined): ContainerSpec {
+  const user = { uid: ownId(users?.uids), gid: ownId(users?.gids), additionalGids: [], home: '/' };
   return {
     ...spec,
     process: { ...spec.process, args: ARGS, env: [], cwd: '/', user, hasTerminal: false, hasStdin: false },
@@ -81,4 +92,10 @@ function confined(spec: ContainerSpec): ContainerSpec {
     mounts: [],
     security: { dropCapabilities: ['ALL'], noNewPrivileges: true, isReadonlyRootfs: true, seccomp: 'default' },
   };
+}
+
+/** In a namespace that is too small for it, the last one. */
+function ownId(mappings: readonly IdMapping[] | undefined): number {
+  if (mappings === undefined || outsideOf(mappings, UID) !== undefined) return UID;
+  return Math.max(...mappings.map(({ inside, size }) => inside + size - 1));
 }

@@ -2,10 +2,14 @@ import { statSync, statfsSync } from 'node:fs';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { isMissing } from '../base/errors.ts';
+import type { IdMappings } from '../base/id-mappings.ts';
+import { rootOf } from '../base/id-mappings.ts';
 import type { Namespaces } from '../engine/ports.ts';
 import type { NamespacePins, SandboxSpec } from '../engine/sandbox/state.ts';
+import type { Children } from '../linux/children.ts';
 import { ThreadError } from '../linux/namespaces.ts';
-import type { NamespaceThread } from '../linux/namespaces.ts';
+import type { NamespaceThread, PinOrder } from '../linux/namespaces.ts';
+import { withUserNamespace } from '../linux/user-namespace.ts';
 import { removeSandboxFiles, sandboxFolder, writeSandboxFiles } from './sandbox-files.ts';
 import { sysctlFailure, sysctlsOf } from './sysctls.ts';
 
@@ -14,6 +18,7 @@ export interface PinnedNamespacesOptions {
   readonly runRoot: string;
   /** Where the network namespaces of pods are, for others to find: `/run/netns`. */
   readonly netnsFolder: string;
+  readonly children: Children;
   readonly thread: NamespaceThread;
 }
 
@@ -34,11 +39,13 @@ const TMPFS_MAGIC = 0x01021994;
 export class PinnedNamespaces implements Namespaces {
   readonly #runRoot: string;
   readonly #netnsFolder: string;
+  readonly #children: Children;
   readonly #thread: NamespaceThread;
 
-  constructor({ runRoot, netnsFolder, thread }: PinnedNamespacesOptions) {
+  constructor({ runRoot, netnsFolder, children, thread }: PinnedNamespacesOptions) {
     this.#runRoot = runRoot;
     this.#netnsFolder = netnsFolder;
+    this.#children = children;
     this.#thread = thread;
   }
 
@@ -49,26 +56,35 @@ export class PinnedNamespaces implements Namespaces {
     );
   }
 
-  async create({ id, hostname, sysctls }: SandboxSpec, pins: NamespacePins): Promise<void> {
+  async create({ id, hostname, sysctls, users }: SandboxSpec, pins: NamespacePins): Promise<void> {
     const wanted = sysctlsOf(sysctls, pins);
     if (Object.keys(pins).length === 0) return;
     const folder = this.#folderOf(id);
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const isShared = pins.net !== undefined && dirname(pins.net) === this.#netnsFolder;
+    const order = {
+      op: 'pin',
+      paths: pins,
+      hostname,
+      sysctls: wanted,
+      shmSizeBytes: SHM_BYTES,
+      ...(isShared ? { sharedFolder: this.#netnsFolder } : {}),
+    } as const;
     try {
-      await this.#thread.call({
-        op: 'pin',
-        paths: pins,
-        hostname,
-        sysctls: wanted,
-        shmSizeBytes: SHM_BYTES,
-        ...(isShared ? { sharedFolder: this.#netnsFolder } : {}),
-      });
+      if (users === undefined) await this.#thread.call(order);
+      else await this.#pinWith(users, order);
     } catch (error) {
       if (!(error instanceof ThreadError)) throw error; // it may still be at work
       await rm(folder, { recursive: true, force: true });
       throw error.sysctl === undefined ? error : sysctlFailure(error.sysctl, error.code, error.message, error);
     }
+  }
+
+  /** Its other namespaces belong to the user namespace: whoever is root in there is root in them. */
+  async #pinWith(mappings: IdMappings, order: { readonly op: 'pin' } & PinOrder): Promise<void> {
+    const kinds = (['net', 'ipc', 'uts'] as const).filter((kind) => order.paths[kind] !== undefined);
+    const owner = rootOf(mappings);
+    await withUserNamespace(this.#children, { mappings, kinds }, (of) => this.#thread.call({ ...order, owner, of }));
   }
 
   async writeFiles(sandbox: SandboxSpec, addresses: readonly string[]): Promise<void> {

@@ -31,6 +31,7 @@ import type { RuntimeParts } from './parts.ts';
 import { cgroupOf } from './parts.ts';
 import { prepareRun } from './prepare.ts';
 import { resolveRequest } from './resolve.ts';
+import { giveStreams, streamOwner } from './stream-owner.ts';
 import { resolveUser } from './users.ts';
 
 const COMMAND_DEADLINE_MS = 10_000;
@@ -113,7 +114,12 @@ async function createRun(parts: RuntimeParts, run: RunRef, signal: AbortSignal):
       },
       signal,
     );
-    if ('exitCode' in made) joined?.need(); // a better reason than the runtime has
+    if ('exitCode' in made) {
+      joined?.need(); // a better reason than the runtime has
+      return made;
+    }
+    const owner = streamOwner(file.sandbox.spec.users, spec.process.user);
+    if (owner !== undefined && spec.role === 'workload') await giveStreams(made.init.pid, owner);
     return made;
   } finally {
     parts.memory.dropPidNamespace(run);
@@ -199,6 +205,7 @@ async function execInRun(parts: RuntimeParts, run: RunRef, plan: ExecPlan, signa
     cgroup: cgroupOf(parts, run),
     plan,
     process: ociProcess(file.row.spec, plan, parts.host),
+    streamOwner: streamOwner(file.sandbox.spec.users, plan.user),
   };
   const exec = await parts.memory.gateOf(run).pass(() => startExec(execParts(parts), order, signal));
   parts.memory.addExec(run, exec);

@@ -173,6 +173,7 @@ function ociNamespaces({
   pidNamespace,
 }: Pick<OciSpecInput, 'spec' | 'pins' | 'pidNamespace'>): { readonly type: string; readonly path?: string }[] {
   return [
+    ...(pins.user === undefined ? [] : [{ type: 'user', path: pins.user }]),
     { type: 'mount' },
     { type: 'cgroup' },
     ...(spec.pid === 'container' ? [{ type: 'pid' }] : []),

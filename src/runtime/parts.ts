@@ -36,6 +36,8 @@ export interface RuntimeParts {
   readonly initProgram: string;
   /** The daemon's root is not that of its mount namespace. */
   readonly isInChroot: boolean;
+  /** The runtime mounts what is mounted below a source too, in containers with users of their own. */
+  readonly bindsWhole: boolean;
   /** The exec FIFO of this runtime's version may be written directly. */
   readonly hasKnownFifo: boolean;
   readonly memory: RunMemory;

@@ -1,7 +1,10 @@
-import { access, writeFile } from 'node:fs/promises';
+import { access, mkdir, writeFile } from 'node:fs/promises';
 import { BerthError, isMissing } from '../base/errors.ts';
+import { rootOf } from '../base/id-mappings.ts';
+import { imageVolumesOf } from '../engine/container/spec.ts';
 import type { ContainerSpec } from '../engine/container/spec.ts';
-import type { RunPlan } from '../engine/ports.ts';
+import type { PreparedRun, RunPlan } from '../engine/ports.ts';
+import { mountPointsBelow } from '../linux/mount-table.ts';
 import { containerCapabilities } from './capabilities.ts';
 import { findInit, infraSpec, mountInfraRoot } from './infra.ts';
 import { checkResources } from './oci-resources.ts';
@@ -14,16 +17,21 @@ import { readSeccompFile } from './seccomp-file.ts';
 import type { OciSeccomp } from './seccomp.ts';
 
 /** Makes the run's folder: run.json first, so that whatever follows has an owner; then the bundle. */
-export async function prepareRun(parts: RuntimeParts, plan: RunPlan): Promise<{ readonly rootfs: string }> {
+export async function prepareRun(parts: RuntimeParts, plan: RunPlan): Promise<PreparedRun> {
   const { run, row, sandbox } = plan;
   const { spec } = row;
   checkCgroupPath(spec.cgroupPath);
   const folder = await parts.folders.make(run, { version: 1, row, sandbox, cgroupPath: spec.cgroupPath });
   parts.memory.setCgroupPath(run, spec.cgroupPath);
-  const rootfs = `${folder}/rootfs`;
-  const config = await (spec.role === 'infra' ? infraConfig : workloadConfig)(parts, plan, rootfs);
+  if (sandbox.spec.users !== undefined) await parts.folders.letPass(run, rootOf(sandbox.spec.users).gid);
+  const prepared = {
+    rootfs: `${folder}/rootfs`,
+    volumes: imageVolumesOf(spec).map((_, index) => `${folder}/volumes/${index}`),
+  };
+  for (const volume of prepared.volumes) await mkdir(volume, { recursive: true, mode: 0o700 });
+  const config = await (spec.role === 'infra' ? infraConfig : workloadConfig)(parts, plan, prepared);
   await writeFile(`${folder}/config.json`, JSON.stringify(config), { mode: 0o600 });
-  return { rootfs };
+  return prepared;
 }
 
 /** To clean a run is to kill all that is in its cgroup: one that is not its own would take others with it. */
@@ -37,13 +45,18 @@ function checkCgroupPath(path: string): void {
 }
 
 /** Nobody else mounts its root: it comes from no image. */
-async function infraConfig(parts: RuntimeParts, { row, pins }: RunPlan, rootfs: string): Promise<OciSpec> {
+async function infraConfig(
+  parts: RuntimeParts,
+  { row, sandbox, pins }: RunPlan,
+  { rootfs }: PreparedRun,
+): Promise<OciSpec> {
   const program = await findInit(parts.initProgram);
-  await mountInfraRoot(parts.thread, rootfs);
-  return infraSpec({ spec: row.spec, pins, rootfs, pidNamespace: undefined, host: parts.host }, program);
+  const { users } = sandbox.spec;
+  await mountInfraRoot(parts.thread, rootfs, users);
+  return infraSpec({ spec: row.spec, pins, rootfs, pidNamespace: undefined, host: parts.host }, program, users);
 }
 
-async function workloadConfig(parts: RuntimeParts, plan: RunPlan, rootfs: string): Promise<OciSpec> {
+async function workloadConfig(parts: RuntimeParts, plan: RunPlan, { rootfs, volumes }: PreparedRun): Promise<OciSpec> {
   const { row, sandbox, pins } = plan;
   const { spec } = row;
   checkResources(spec.resources, parts.host.cgroupMode);
@@ -54,9 +67,17 @@ async function workloadConfig(parts: RuntimeParts, plan: RunPlan, rootfs: string
     pidNamespace: holdPidNamespace(parts, plan)?.path,
     etcFiles: await etcFilesOf(parts, sandbox.spec.id),
     shm: pins.shm ?? (sandbox.spec.ipc === 'host' ? '/dev/shm' : undefined),
+    volumes,
+    below: pins.user === undefined || parts.bindsWhole ? new Map() : mountsBelow(spec),
     seccomp: await seccompOf(parts, spec),
     host: parts.host,
   });
+}
+
+/** A runtime that joins a user namespace opens the sources beforehand, and some leave out what is mounted below them. */
+function mountsBelow({ mounts }: ContainerSpec): ReadonlyMap<string, readonly string[]> {
+  const sources = mounts.flatMap((mount) => (mount.kind === 'bind' ? [mount.source] : []));
+  return new Map(sources.map((source) => [source, mountPointsBelow(source)]));
 }
 
 /** Held until the runtime has made the container, or the run is given up. */

@@ -1,5 +1,7 @@
 import { BerthError } from '../base/errors.ts';
-import type { MountRequest, Rlimit } from '../engine/container/spec.ts';
+import type { IdMappings } from '../base/id-mappings.ts';
+import { outsideOf } from '../base/id-mappings.ts';
+import type { MountRequest, ProcessUser, Rlimit } from '../engine/container/spec.ts';
 import type { Resolved, ResolveRequest } from '../engine/ports.ts';
 import type { Outside, OutsidePath } from '../linux/outside.ts';
 import { readInRoot } from '../linux/rooted.ts';
@@ -25,6 +27,7 @@ export async function resolveRequest(
   for (const [index, rlimit] of request.rlimits.entries()) checkRlimit(rlimit, `rlimits[${index}]`);
   const read = (path: string): string | undefined => readInRoot(request.rootfs, path);
   const user = resolveUser(request.userName, read, request.supplementalGroups);
+  if (request.users !== undefined) checkMapped(user, request.users);
   if (typeof security.seccomp === 'object' && security.isPrivileged !== true) {
     await readSeccompFile(outside, security.seccomp.file, { capabilities, architecture: host.architecture }, signal);
   }
@@ -32,6 +35,23 @@ export async function resolveRequest(
     request.mounts.map((mount, index) => resolveMount(outside, mount, `mounts[${index}].source`, signal)),
   );
   return { user, mounts };
+}
+
+/** Whoever is nobody in the namespace cannot be set as the user of a process. */
+function checkMapped({ uid, gid, additionalGids }: ProcessUser, { uids, gids }: IdMappings): void {
+  if (outsideOf(uids, uid) === undefined) throw unmapped('user', uid, 'user');
+  const group = [gid, ...additionalGids].find((id) => outsideOf(gids, id) === undefined);
+  if (group !== undefined) throw unmapped('group', group, 'supplementalGroups');
+}
+
+function unmapped(kind: string, id: number, field: string): BerthError {
+  return new BerthError(
+    'InvalidArgument',
+    `Cannot run as ${kind} ${id}: its sandbox has users of its own, and not it`,
+    {
+      field,
+    },
+  );
 }
 
 /** With its links resolved now: what is mounted later is what was looked at. */

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { mkdir, readFile, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
-import { isMissing } from '../base/errors.ts';
+import { chmod, chown, mkdir, readFile, readdir, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { BerthError, isMissing } from '../base/errors.ts';
 import type { ContainerRow, RunProcesses } from '../engine/container/state.ts';
 import { runtimeIdOf } from '../engine/container/state.ts';
 import type { RunRef } from '../engine/ports.ts';
@@ -35,6 +36,12 @@ export class RunFolders {
     return `${this.#root}/runs/${containerId}/${number}`;
   }
 
+  /** Where the images of a run are mounted that are volumes. */
+  async volumesOf(run: RunRef): Promise<string[]> {
+    const folder = `${this.pathOf(run)}/volumes`;
+    return (await namesIn(folder)).map((name) => `${folder}/${name}`);
+  }
+
   exitFileOf(run: RunRef): string {
     return `${this.exits}/${runtimeIdOf(run.containerId, run.number)}`;
   }
@@ -45,6 +52,21 @@ export class RunFolders {
     await mkdir(this.exits, { recursive: true, mode: 0o700 });
     await writeAtomically(`${folder}/run.json`, JSON.stringify(file));
     return folder;
+  }
+
+  /**
+   * Lets root of the run's own user namespace, and nobody else of the host, come to the run's root by its path: the
+   * runtime goes there as that.
+   * @throws BerthError Unavailable when the folder of all runs is where nobody may go
+   */
+  async letPass(run: RunRef, gid: number): Promise<void> {
+    const folder = this.pathOf(run);
+    for (let path = this.#root; path !== '/'; path = dirname(path)) await needPassable(path);
+    await chmod(`${this.#root}/runs`, 0o711);
+    for (const path of [dirname(folder), folder]) {
+      await chown(path, 0, gid);
+      await chmod(path, 0o710);
+    }
   }
 
   /** Undefined when there is none, or it was cut off. */
@@ -88,11 +110,21 @@ export class RunFolders {
 
   /** The exit file goes first: without the folder nobody would look for it any more. */
   async remove(run: RunRef): Promise<void> {
-    await removeEmptyFolder(`${this.pathOf(run)}/rootfs`); // one that is still mounted is EBUSY, and nothing in it goes
+    const folder = this.pathOf(run);
+    // one that is still mounted is EBUSY, and nothing in it goes
+    for (const target of [...(await this.volumesOf(run)), `${folder}/rootfs`]) await removeEmptyFolder(target);
     await rm(this.exitFileOf(run), { force: true });
-    await rm(this.pathOf(run), { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true });
     await removeIfEmpty(`${this.#root}/runs/${run.containerId}`);
   }
+}
+
+async function needPassable(folder: string): Promise<void> {
+  if (((await stat(folder)).mode & 0o001) !== 0) return;
+  throw new BerthError(
+    'Unavailable',
+    `Cannot run it with users of its own: its root is below "${folder}", which only some of the host may enter: chmod o+x`,
+  );
 }
 
 function isRunFile(file: unknown): file is RunFile {

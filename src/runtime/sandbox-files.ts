@@ -1,5 +1,6 @@
-import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chown, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { BerthError, isMissing } from '../base/errors.ts';
+import { rootOf } from '../base/id-mappings.ts';
 import type { DnsConfig, SandboxSpec } from '../engine/sandbox/state.ts';
 
 /** The names below /etc of what a sandbox gives its containers. */
@@ -20,13 +21,19 @@ export async function writeSandboxFiles(
   sandbox: SandboxSpec,
   addresses: readonly string[],
 ): Promise<void> {
+  const owner = sandbox.users === undefined ? undefined : rootOf(sandbox.users);
   const files = {
     hostname: `${sandbox.hostname}\n`,
     hosts: sandbox.network === 'host' ? await readHost('/etc/hosts') : hostsOf(sandbox.hostname, addresses),
     'resolv.conf': resolvConf(sandbox.dns) ?? (await readHost('/etc/resolv.conf')),
   } satisfies Record<(typeof SANDBOX_FILES)[number], string>;
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  await Promise.all(Object.entries(files).map(([name, text]) => writeIfOther(`${folder}/${name}`, text)));
+  await Promise.all(
+    Object.entries(files).map(async ([name, text]) => {
+      await writeIfOther(`${folder}/${name}`, text);
+      if (owner !== undefined) await chown(`${folder}/${name}`, owner.uid, owner.gid);
+    }),
+  );
 }
 
 export async function removeSandboxFiles(folder: string): Promise<void> {

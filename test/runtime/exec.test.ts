@@ -142,7 +142,7 @@ driverTest('many commands leave no descriptor and no process', async (driver) =>
 test('a command that cannot be started leaves no pipe', () => {
   const before = pipes();
   assert.throws(() =>
-    withPipes(true, () => {
+    withPipes({ hasStdin: true }, () => {
       assert.equal(pipes().length, before.length + 6);
       throw new Error('no more processes');
     }),

@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { newId } from '../../src/base/ids.ts';
 import type { NamespacePins, SandboxSpec } from '../../src/engine/sandbox/state.ts';
+import { Children } from '../../src/linux/children.ts';
 import { NamespaceThread } from '../../src/linux/namespaces.ts';
 import { PinnedNamespaces } from '../../src/runtime/index.ts';
 import { containerRow, sandboxRow } from '../support/rows.ts';
@@ -46,7 +47,8 @@ function placeTest(name: string, work: (place: Place) => Promise<void>): void {
 }
 
 function openNamespaces(root: string, thread: NamespaceThread): PinnedNamespaces {
-  return new PinnedNamespaces({ runRoot: `${root}/run`, netnsFolder: `${root}/netns`, thread });
+  const children = new Children(() => false);
+  return new PinnedNamespaces({ runRoot: `${root}/run`, netnsFolder: `${root}/netns`, children, thread });
 }
 
 function mountsBelow(folder: string): string[] {

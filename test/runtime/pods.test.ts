@@ -110,6 +110,7 @@ driverTest('an infra container can do nothing, and has nothing but its program',
   const pod = await makePod(driver);
   const infra = await startInfra(driver, pod);
   const { pid } = infra.init;
+  await until(() => readFileSync(`/proc/${pid}/comm`, 'utf8') === 'catatonit\n'); // and not the runtime any more
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
 
   for (const set of ['CapBnd', 'CapEff', 'CapPrm', 'CapInh', 'CapAmb'])

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -58,8 +58,8 @@ export class Driver implements AsyncDisposable {
     this.#layout = layout;
     this.#adopting = this.children.adoptOrphans();
     makeBusyboxRoot(`${this.root}/image`);
-    const { netnsFolder, thread } = this;
-    this.namespaces = new PinnedNamespaces({ runRoot: `${this.root}/run`, netnsFolder, thread });
+    const { netnsFolder, children, thread } = this;
+    this.namespaces = new PinnedNamespaces({ runRoot: `${this.root}/run`, netnsFolder, children, thread });
   }
 
   static async open(layout: CgroupLayout = hostLayout): Promise<Driver> {
@@ -107,8 +107,22 @@ export class Driver implements AsyncDisposable {
     await this.namespaces.writeFiles(sandbox.spec, []);
     const plan = { run, row, sandbox, pins: options.pins ?? {}, pidOf: options.pidOf };
     const { rootfs } = await this.runtime.prepare(plan);
-    if (row.spec.role === 'workload') execFileSync('mount', ['--bind', `${this.root}/image`, rootfs]);
+    if (row.spec.role === 'workload') await this.#mountRoot(rootfs, plan.pins.user);
     return run;
+  }
+
+  /** For users of its own the image is below an overlay, as it may belong to one of them only. */
+  async #mountRoot(target: string, userNamespace: string | undefined): Promise<void> {
+    if (userNamespace === undefined) {
+      execFileSync('mount', ['--bind', `${this.root}/image`, target]);
+      return;
+    }
+    const own = mkdtempSync(`${this.root}/own-`);
+    for (const name of ['upper', 'work']) mkdirSync(`${own}/${name}`);
+    const data = `lowerdir=image,upperdir=${own}/upper,workdir=${own}/work`;
+    const idmap = { userNamespace, place: `${own}/place` };
+    const order = { source: 'overlay', target, type: 'overlay', flags: 0, data, folder: this.root, idmap };
+    await this.thread.call({ op: 'mount', ...order });
   }
 
   async start(given: Partial<ContainerSpec>, options: RunOptions = {}): Promise<StartedRun> {

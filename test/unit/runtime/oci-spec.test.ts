@@ -33,6 +33,8 @@ function build(
     etcFiles: [{ source: '/run/hosts', target: '/etc/hosts' }],
     shm: undefined,
     seccomp: undefined,
+    volumes: [],
+    below: new Map(),
     host: { ...host, ...abilities },
     ...input,
   });
@@ -278,4 +280,44 @@ test('limits are written in the kernel’s units', () => {
 test('annotations that order the runtime about are left out', () => {
   const { annotations } = build({ annotations: { 'run.oci.hooks.stdout': '/tmp/x', mine: 'yes' } });
   assert.deepEqual(annotations, { mine: 'yes' });
+});
+
+const RANGE = [{ inside: 0, outside: 1_000, size: 10 }];
+const USERS = { uids: RANGE, gids: RANGE };
+
+test('a user namespace is joined, and made by nobody else', () => {
+  const spec = build({}, {}, { pins: { user: '/pins/user', ipc: '/pins/ipc' } });
+  assert.deepEqual(namespacesOf(spec)[0], { type: 'user', path: '/pins/user' });
+  assert.equal(spec.linux['uidMappings'], undefined, 'or the runtime would give the host’s /dev/null away');
+});
+
+test('a mount of a container with users of its own says whose its files are', () => {
+  const mount = { kind: 'bind', source: '/data', target: '/mnt', users: USERS } as const;
+  const below = new Map([['/data', ['/data/a', '/data/a/b']]]);
+  const { mounts } = build({ mounts: [mount] }, {}, { below });
+  const mapped = [{ containerID: 0, hostID: 1_000, size: 10 }];
+  const options = ['rbind', 'rprivate', 'rw'];
+  const type = 'bind';
+  assert.deepEqual(mounts.slice(-3), [
+    { destination: '/mnt', type, source: '/data', options, uidMappings: mapped, gidMappings: mapped },
+    { destination: '/mnt/a', type, source: '/data/a', options },
+    { destination: '/mnt/a/b', type, source: '/data/a/b', options },
+  ]);
+});
+
+test('images that are volumes are mounted from their places, whatever the order of the mounts', () => {
+  const spec = containerSpec({
+    mounts: [
+      { kind: 'image', image: 'sha256:a', target: '/deep/er/one', subPath: '/sub' },
+      { kind: 'tmpfs', target: '/tmp' },
+      { kind: 'image', image: 'sha256:b', target: '/two' },
+    ],
+  });
+  const { mounts } = build(spec, {}, { volumes: ['/run/volumes/0', '/run/volumes/1'] });
+  const found = mounts.filter(({ source }) => source.startsWith('/run/volumes'));
+  const options = ['bind', 'rprivate', 'ro', 'nosuid', 'nodev'];
+  assert.deepEqual(found, [
+    { destination: '/two', type: 'bind', source: '/run/volumes/1', options },
+    { destination: '/deep/er/one', type: 'bind', source: '/run/volumes/0/sub', options },
+  ]);
 });
