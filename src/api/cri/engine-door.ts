@@ -31,6 +31,8 @@ export interface CriEngine {
   /** @throws BerthError NotFound */
   removeWholeImage(id: string): Promise<void>;
   imageStorage(): Promise<ImageStorage>;
+  /** Why no sandbox can have users of its own; undefined: it can. */
+  idmapTrouble(): Promise<string | undefined>;
   /** Why no sandbox can have a network now. */
   readonly networkTrouble: string | undefined;
   /** Why nothing new is begun now. */

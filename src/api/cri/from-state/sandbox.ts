@@ -49,6 +49,7 @@ export function sandboxInfo({ spec, state }: SandboxRow): Record<string, string>
   const { apiData, ...config } = spec;
   const pins = 'pins' in state ? state.pins : {};
   const namespaces = [
+    { type: 'user', path: pins.user },
     { type: 'network', path: pins.net },
     { type: 'ipc', path: pins.ipc },
     { type: 'uts', path: pins.uts },

@@ -2,7 +2,6 @@ import { CgroupDriver } from '../../../gen/cri/api.ts';
 import type {
   RuntimeCondition,
   RuntimeConfigResponse,
-  RuntimeHandler,
   StatusRequest,
   StatusResponse,
   UpdateRuntimeConfigResponse,
@@ -18,8 +17,9 @@ export function version(_: VersionRequest, { about }: Call): VersionResponse {
   return { version: KUBELET_API, runtimeName: 'berth', runtimeVersion: about.version, runtimeApiVersion: 'v1' };
 }
 
-export function status({ verbose }: StatusRequest, { engine, about }: Call): StatusResponse {
+export async function status({ verbose }: StatusRequest, { engine, about }: Call): Promise<StatusResponse> {
   const { trouble, networkTrouble } = engine;
+  const userNamespaces = (await engine.idmapTrouble()) === undefined;
   return {
     status: {
       conditions: [
@@ -28,19 +28,18 @@ export function status({ verbose }: StatusRequest, { engine, about }: Call): Sta
       ],
     },
     info: verbose ? { config: JSON.stringify(about.configuration) } : {},
-    runtimeHandlers: ['', ...about.handlers].map(runtimeHandler),
-    features: { supplementalGroupsPolicy: true, userNamespacesHostNetwork: false },
+    // The empty name is the default one's; every kernel that berth runs on makes mounts read-only all the way down.
+    runtimeHandlers: ['', ...about.handlers].map((name) => ({
+      name,
+      features: { recursiveReadOnlyMounts: true, userNamespaces },
+    })),
+    features: { supplementalGroupsPolicy: true, userNamespacesHostNetwork: userNamespaces },
   };
 }
 
 function condition(type: string, reason: string, trouble: string | undefined): RuntimeCondition {
   if (trouble === undefined) return { type, status: true, reason: '', message: '' };
   return { type, status: false, reason, message: trouble };
-}
-
-/** Read-only mounts are made so all the way down by every kernel that berth runs on. The empty name is the default one's. */
-function runtimeHandler(name: string): RuntimeHandler {
-  return { name, features: { recursiveReadOnlyMounts: true, userNamespaces: false } };
 }
 
 /** Said aloud: the zero of this list is systemd. */

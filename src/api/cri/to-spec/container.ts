@@ -3,7 +3,7 @@ import type { ContainerRequest } from '../../../engine/container/spec.ts';
 import type { Image } from '../../../engine/ports.ts';
 import type { SandboxRow } from '../../../engine/sandbox/state.ts';
 import { Signal } from '../../../gen/cri/api.ts';
-import type { ContainerConfig, CreateContainerRequest, KeyValue } from '../../../gen/cri/api.ts';
+import type { ContainerConfig, CreateContainerRequest, ImageSpec, KeyValue } from '../../../gen/cri/api.ts';
 import { asSaved } from '../api-data.ts';
 import type { ContainerData } from '../api-data.ts';
 import { invalid, unsupported } from '../errors.ts';
@@ -15,6 +15,7 @@ import { pidNamespaceOf } from './pid-namespace.ts';
 import { resourcesOf } from './resources.ts';
 import { securityOf } from './security.ts';
 import { supplementalGroupsOf, userOf } from './user.ts';
+import { checkContainerUsers } from './users.ts';
 
 const VERB = 'create container';
 
@@ -34,6 +35,7 @@ export function containerRequest(asked: CreateContainerRequest, context: Contain
   const { linux } = config;
   const security = linux?.securityContext;
   const { metadata = { name: '', attempt: 0 }, image: { image = '' } = {} } = config;
+  checkContainerUsers(security?.namespaceOptions, sandbox);
   return given({
     name: sandbox.spec.pod === undefined ? undefined : containerName(metadata, sandbox.spec.pod),
     sandbox: { id: sandbox.spec.id },
@@ -56,7 +58,7 @@ export function containerRequest(asked: CreateContainerRequest, context: Contain
     annotations: steering(sorted(config.annotations)),
     stopSignal: stopSignalOf(config),
     logPath: logPathOf(asked, sandbox),
-    apiData: dataOf(config),
+    apiData: dataOf(config, context),
   });
 }
 
@@ -110,8 +112,11 @@ function logPathOf({ config, sandboxConfig }: CreateContainerRequest, { spec }: 
 
 const NO_IMAGE = { image: '', annotations: {}, userSpecifiedImage: '', runtimeHandler: '', imageRef: '' };
 
-function dataOf(config: ContainerConfig): ContainerData {
-  const { metadata = { name: '', attempt: 0 }, image = NO_IMAGE, mounts } = config;
+function dataOf(config: ContainerConfig, { findImage }: ContainerContext): ContainerData {
+  const { metadata = { name: '', attempt: 0 }, image = NO_IMAGE } = config;
+  const mounts = config.mounts.map((mount) =>
+    mount.image === undefined ? mount : { ...mount, image: foundImage(mount.image, findImage) },
+  );
   return asSaved({
     door: 'cri',
     metadata,
@@ -120,4 +125,9 @@ function dataOf(config: ContainerConfig): ContainerData {
     annotations: sorted(config.annotations),
     mounts,
   });
+}
+
+/** With the id that it has now: what is mounted is that, whatever becomes of the name. @see cri-api ImageSpec.image_ref */
+function foundImage(image: ImageSpec, findImage: ContainerContext['findImage']): ImageSpec {
+  return { ...image, annotations: sorted(image.annotations), imageRef: findImage(image.image).id };
 }

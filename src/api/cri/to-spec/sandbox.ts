@@ -18,9 +18,10 @@ import type {
 } from '../../../gen/cri/api.ts';
 import { asSaved } from '../api-data.ts';
 import type { SandboxData } from '../api-data.ts';
-import { invalid, unsupported } from '../errors.ts';
+import { invalid } from '../errors.ts';
 import { given, sorted, textOrNothing } from '../given.ts';
 import { sandboxName } from '../names.ts';
+import { modeName, podUsers } from './users.ts';
 
 const VERB = 'create sandbox';
 const HIGHEST_PORT = 65_535;
@@ -37,6 +38,7 @@ export function sandboxRequest({ config, runtimeHandler }: RunPodSandboxRequest)
     pod,
     network,
     ipc: ipcOf(security?.namespaceOptions),
+    users: podUsers(security?.namespaceOptions, 'config.linux.security_context'),
     hostname: network === 'host' ? undefined : textOrNothing(config.hostname),
     dns: dnsOf(config.dnsConfig),
     // a kubelet names the ports of a pod in the host's network too, and they are the host's already
@@ -61,21 +63,9 @@ function podIdentity(metadata: PodSandboxMetadata | undefined): PodIdentity {
 
 /** Of what holds for processes of the sandbox itself only the rule that is written down is kept: it has none. */
 function checkSecurity(security: LinuxSandboxSecurityContext | undefined): void {
-  const field = 'config.linux.security_context';
   if (security?.runAsGroup !== undefined && security.runAsUser === undefined) {
-    throw invalid(VERB, `${field}.run_as_group`, 'is set without run_as_user');
+    throw invalid(VERB, 'config.linux.security_context.run_as_group', 'is set without run_as_user');
   }
-  checkUserNamespace(security?.namespaceOptions, `${field}.namespace_options.userns_options`);
-}
-
-function checkUserNamespace(options: NamespaceOption | undefined, field: string): void {
-  const asked = options?.usernsOptions;
-  if (asked === undefined) return;
-  const { mode, uids, gids } = asked;
-  if (mode === NamespaceMode.POD)
-    throw unsupported(VERB, field, 'asks for a user namespace, which berth does not make yet');
-  if (mode !== NamespaceMode.NODE) throw invalid(VERB, `${field}.mode`, `is ${modeName(mode)}, must be POD or NODE`);
-  if (uids.length + gids.length > 0) throw invalid(VERB, field, "has mappings for the host's user namespace");
 }
 
 function networkOf(options: NamespaceOption | undefined): SandboxNetwork {
@@ -91,10 +81,6 @@ function isHost(kind: 'network' | 'ipc', mode: NamespaceMode = NamespaceMode.POD
   if (mode === NamespaceMode.POD) return false;
   const field = `config.linux.security_context.namespace_options.${kind}`;
   throw invalid(VERB, field, `is ${modeName(mode)}, must be POD or NODE`);
-}
-
-function modeName(mode: NamespaceMode): string {
-  return Object.entries(NamespaceMode).find(([, value]) => value === mode)?.[0] ?? String(mode);
 }
 
 function dnsOf(dns: DNSConfig | undefined): DnsConfig | undefined {

@@ -36,9 +36,16 @@ test('what the runtime can do is told for each handler, the default one among th
     ['', 'crun', 'runc'],
   );
   for (const handler of runtimeHandlers) {
-    assert.deepEqual(handler.features, { recursiveReadOnlyMounts: true, userNamespaces: false });
+    assert.deepEqual(handler.features, { recursiveReadOnlyMounts: true, userNamespaces: true });
   }
-  assert.equal(features?.supplementalGroupsPolicy, true);
+  assert.deepEqual(features, { supplementalGroupsPolicy: true, userNamespacesHostNetwork: true });
+});
+
+test('a host on which roots cannot belong to others promises no user namespaces', async () => {
+  await using served = await ServedCri.open({ idmapTrouble: 'this kernel does not map ids' });
+  const { runtimeHandlers, features } = await served.runtime.status({ verbose: false });
+  assert.ok(runtimeHandlers.every((handler) => handler.features?.userNamespaces === false));
+  assert.equal(features?.userNamespacesHostNetwork, false);
 });
 
 test('cgroups are paths here, and the addresses of pods are not its affair', async () => {

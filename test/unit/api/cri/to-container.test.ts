@@ -20,6 +20,7 @@ import {
   NamespaceOption,
   PodSandboxConfig,
   Signal,
+  UserNamespace,
 } from '../../../../src/gen/cri/api.ts';
 import { containerConfig, message } from '../../../support/cri.ts';
 import { engineImage, podRow } from '../../../support/cri-rows.ts';
@@ -287,12 +288,58 @@ test('a container is asked for by the parts that it cannot do without', () => {
   );
 });
 
+const IMAGE = { hostPath: '', readonly: true, image: message(ImageSpec, { image: 'data' }) };
+
+test('an image is a volume, with its id in what is told of the container', () => {
+  const found = engineImage({ id: `sha256:${'d'.repeat(64)}` });
+  const request = translate(mount({ ...IMAGE, imageSubPath: 'sub' }), { image: found });
+  assert.deepEqual(request.mounts, [{ kind: 'image', image: 'data', target: '/mnt', subPath: 'sub' }]);
+  const { mounts } = request.apiData as { mounts: readonly Mount[] };
+  assert.deepEqual([mounts[0]?.image?.image, mounts[0]?.image?.imageRef], ['data', found.id]);
+});
+
+test('a volume of an image that asks for what an image cannot give is refused', () => {
+  refuses(mount({ ...IMAGE, readonly: false }), { message: /readonly is false, but images cannot be written to/ });
+  refuses(mount({ ...IMAGE, hostPath: '/data' }), { message: /host_path is set beside an image/ });
+  refuses(mount({ ...IMAGE, image: message(ImageSpec) }), { message: /image\.image is empty/ });
+  const propagation = MountPropagation.PROPAGATION_HOST_TO_CONTAINER;
+  refuses(mount({ ...IMAGE, propagation }), { message: /must be PROPAGATION_PRIVATE/ });
+});
+
+const range = (hostId: number) => [{ containerId: 0, hostId, length: 10 }];
+const users = (hostId: number) => ({ uids: range(hostId), gids: range(hostId) });
+const ownUsers = podRow({
+  users: { uids: [{ inside: 0, outside: 1_000, size: 10 }], gids: [{ inside: 0, outside: 1_000, size: 10 }] },
+});
+
+test('the files of a mount can be those of the pod’s users', () => {
+  const mappings = { uidMappings: range(1_000), gidMappings: range(1_000) };
+  const [mounted] = translate(mount(mappings), { sandbox: ownUsers }).mounts ?? [];
+  assert.deepEqual(mounted?.kind === 'bind' && mounted.users, ownUsers.spec.users);
+  refuses(mount({ uidMappings: range(1_000) }), { message: /must have both or none/ }, { sandbox: ownUsers });
+});
+
+const { POD, NODE, CONTAINER } = NamespaceMode;
+
+const userCases: readonly [string, SandboxRow, UserNamespace | undefined, boolean][] = [
+  ['none in a pod with its own', ownUsers, undefined, true],
+  ['those of its pod', ownUsers, { mode: POD, ...users(1_000) }, true],
+  ['the host’s in a pod with the host’s', podRow(), { mode: NODE, uids: [], gids: [] }, true],
+  ['others than those of its pod', ownUsers, { mode: POD, ...users(2_000) }, false],
+  ['its own in a pod with the host’s', podRow(), { mode: POD, ...users(1_000) }, false],
+  ['the host’s in a pod with its own', ownUsers, { mode: NODE, uids: [], gids: [] }, false],
+  ['those of a container', podRow(), { mode: CONTAINER, uids: [], gids: [] }, false],
+];
+for (const [what, sandbox, usernsOptions, isTaken] of userCases) {
+  test(`a container that asks for users, ${what}, is ${isTaken ? 'made' : 'refused'}`, () => {
+    const config = security({ namespaceOptions: message(NamespaceOption, { usernsOptions }) });
+    if (isTaken) translate(config, { sandbox });
+    else refuses(config, { message: /userns_options is other than that of its sandbox/ }, { sandbox });
+  });
+}
+
 test('what berth does not do yet is not passed over', () => {
-  const image = message(ImageSpec, { image: 'sha256:x' });
-  const mapping = { hostId: 1, containerId: 0, length: 1 };
   const code = 'Unsupported';
-  refuses(mount({ hostPath: '', image }), { code, message: /mounts\[0\]\.image/ });
-  refuses(mount({ uidMappings: [mapping] }), { code, message: /mounts\[0\]\.uidMappings/ });
   refuses(
     { devices: [{ containerPath: '/dev/x', hostPath: '/dev/x', permissions: 'rw' }] },
     { code, message: /config\.devices/ },

@@ -202,8 +202,34 @@ test('a request without a config is refused', () => {
   assert.throws(() => sandboxRequest(message(RunPodSandboxRequest)), { code: 'InvalidArgument', field: 'config' });
 });
 
-test('a user namespace is not promised', () => {
-  const usernsOptions = { mode: NamespaceMode.POD, uids: mapping, gids: mapping };
-  assert.throws(() => translate(namespaces({ usernsOptions })), { code: 'Unsupported', message: /user namespace/ });
-  translate(namespaces({ usernsOptions: { mode: NamespaceMode.NODE, uids: [], gids: [] } }));
+test('a pod can have users of its own: one range of each', () => {
+  const gids = [{ containerId: 0, hostId: 5_000, length: 10 }];
+  const usernsOptions = { mode: NamespaceMode.POD, uids: mapping, gids };
+  assert.deepEqual(translate(namespaces({ usernsOptions })).users, {
+    uids: [{ inside: 0, outside: 1_000, size: 10 }],
+    gids: [{ inside: 0, outside: 5_000, size: 10 }],
+  });
+  const host = { mode: NamespaceMode.NODE, uids: [], gids: [] };
+  assert.equal(translate(namespaces({ usernsOptions: host })).users, undefined);
 });
+
+for (const [what, usernsOptions, reason] of [
+  ['two ranges', { uids: [...mapping, ...mapping], gids: mapping }, /uids has 2 mappings, must have one/],
+  ['no range', { uids: mapping, gids: [] }, /gids has 0 mappings, must have one/],
+] as const) {
+  test(`${what} of users is refused`, () => {
+    const asked = { mode: NamespaceMode.POD, uids: [...usernsOptions.uids], gids: [...usernsOptions.gids] };
+    const code = 'InvalidArgument';
+    assert.throws(() => translate(namespaces({ usernsOptions: asked })), { code, message: reason });
+  });
+}
+
+for (const kind of ['pid', 'ipc'] as const) {
+  test(`a pod with users of its own is not in the host’s ${kind} namespace`, () => {
+    const usernsOptions = { mode: NamespaceMode.POD, uids: mapping, gids: mapping };
+    assert.throws(() => translate(namespaces({ usernsOptions, [kind]: NamespaceMode.NODE })), {
+      code: 'InvalidArgument',
+      message: /is NODE, but the pod has users of its own/,
+    });
+  });
+}
