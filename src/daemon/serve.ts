@@ -5,6 +5,7 @@ import type { CriServer } from '../api/cri/index.ts';
 import { BerthError, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { Cgroup } from '../linux/cgroup.ts';
+import { keepInheritedDescriptors } from '../linux/inherited.ts';
 import { notifyManager } from '../linux/sd-notify.ts';
 import { assemble } from './assemble.ts';
 import type { Assembly } from './assemble.ts';
@@ -20,6 +21,7 @@ import { version } from './version.ts';
 export async function serve(config: Config): Promise<void> {
   if (process.getuid?.() !== 0) throw new BerthError('PermissionDenied', 'Cannot serve: must be run as root');
   process.umask(0o022);
+  keepInheritedDescriptors();
   process.chdir('/');
   const log = createLog(config.log.level);
   const assembly = await assemble(config, log);
