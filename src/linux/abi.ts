@@ -4,7 +4,7 @@ import koffi from 'koffi';
  * The kernel's calls that Node does not have, through the C library. Every call here blocks its thread until the kernel
  * answers, so nothing that can hang (a foreign mount, a slow disk) may be asked from the event loop.
  */
-const libc = koffi.load('libc.so.6');
+export const libc = koffi.load('libc.so.6');
 
 const clockGettime = libc.func('int clock_gettime(int clock, _Out_ void *time)');
 const openFd = libc.func('int open(const char *path, int flags, unsigned int mode)');
@@ -102,7 +102,7 @@ class SystemError extends Error {
   }
 }
 
-/** @throws SystemError when the call has failed: to be asked right after it */
+/** Gives a call's result back, or throws with the system's error: to be asked right after it. */
 export function checked(result: number | bigint, call: string): number {
   if (result < 0) throw new SystemError(call, koffi.errno());
   return Number(result);
