@@ -14,6 +14,7 @@ import { NamespaceThread } from '../linux/namespaces.ts';
 import { Outside } from '../linux/outside.ts';
 import { ProcessWatch } from '../linux/process-watch.ts';
 import { readBootId } from '../linux/process.ts';
+import { StreamThread } from '../linux/stream-thread.ts';
 import { PinnedNamespaces, openOciRuntime } from '../runtime/index.ts';
 import type { CniNetwork } from '../network/index.ts';
 import { openNetwork } from '../network/index.ts';
@@ -48,6 +49,7 @@ export async function assemble(config: Config, log: Log): Promise<Assembly> {
   const children: Children = new Children((pid) => processes.isWatching(pid));
   children.adoptOrphans();
   const thread = new NamespaceThread();
+  const streams = new StreamThread();
   const isInChroot = await thread.call({ op: 'is-in-chroot' });
   const outside = new Outside(children);
   const layout = detectCgroupLayout();
@@ -67,7 +69,7 @@ export async function assemble(config: Config, log: Log): Promise<Assembly> {
   for (const [handler, { path }] of Object.entries(config.runtime.handlers)) {
     const programs = { runtimePath: path, monitorPath: config.monitor.path, initProgram: config.sandbox.init };
     const options = { handler, ...programs, runRoot: run, isInChroot };
-    const parts = { cgroupParent: config.cgroup.parent, clock, children, processes, thread, outside, layout };
+    const parts = { cgroupParent: config.cgroup.parent, clock, children, processes, thread, streams, outside, layout };
     runtimes.set(handler, await openOciRuntime({ ...options, ...parts }));
   }
   const images = await openImages({

@@ -112,4 +112,5 @@ async function unmountAll(parts: RuntimeParts, run: RunRef, rootfs: string): Pro
 async function removeFolder(parts: RuntimeParts, run: RunRef): Promise<void> {
   await parts.folders.remove(run);
   parts.memory.forget(run);
+  parts.attachments.forget(run);
 }

@@ -12,8 +12,10 @@ import { runtimeIdOf } from '../engine/container/state.ts';
 import type { ExitFile, RunRef, StartFailure } from '../engine/ports.ts';
 import type { Children } from '../linux/children.ts';
 import { identify, isRunning } from '../linux/process.ts';
+import { borrowInput, connectToConmon } from './conmon-descriptors.ts';
+import { WindowFile } from './conmon-window.ts';
 import { isFolder, isThere, makeLog, openToReaders } from './log-file.ts';
-import type { Monitor, MonitorOrder } from './monitor.ts';
+import type { Monitor, MonitorOrder, TerminalWindow } from './monitor.ts';
 import type { OciCli } from './oci-cli.ts';
 import { codeOfFailure } from './failure-words.ts';
 import { tidyMessage } from './oci-cli.ts';
@@ -110,6 +112,18 @@ export class Conmon implements Monitor {
     await openToReaders(logPath);
   }
 
+  connect(run: RunRef, monitor: ProcessIdentity): Promise<number> {
+    return connectToConmon(this.#folders.pathOf(run), monitor, this.#bootId);
+  }
+
+  borrowInput(monitor: ProcessIdentity, hasTerminal: boolean): number | 'refused' | undefined {
+    return borrowInput(monitor, this.#bootId, hasTerminal);
+  }
+
+  windowOf(run: RunRef): TerminalWindow {
+    return new WindowFile(this.#folders.pathOf(run));
+  }
+
   /** By the links of its descriptors: a file that was renamed or removed goes by another name there. */
   async #isWritingTo(run: RunRef, logPath: string): Promise<boolean> {
     const monitor = (await this.#folders.readProcesses(run))?.monitor;
@@ -145,7 +159,7 @@ export class Conmon implements Monitor {
         ...['--bundle', folder, '--container-pidfile', `${folder}/pid`],
         ...['--exit-dir', this.#folders.exits, '--log-path', `k8s-file:${order.logPath}`],
         ...(order.hasTerminal ? ['--terminal'] : []),
-        ...(order.hasStdin ? ['--stdin', ...(order.isStdinOnce ? [] : ['--leave-stdin-open'])] : []),
+        ...(order.hasStdin ? ['--stdin', ...(isLeftOpen(order) ? ['--leave-stdin-open'] : [])] : []),
       ],
       {
         stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
@@ -167,6 +181,11 @@ export class Conmon implements Monitor {
     await this.#folders.writeProcesses(run, processes);
     return processes;
   }
+}
+
+/** A terminal is there for whoever comes next, whoever leaves: to close it would not even end its input. */
+function isLeftOpen({ hasTerminal, isStdinOnce }: MonitorOrder): boolean {
+  return hasTerminal || !isStdinOnce;
 }
 
 /** Resolves with what it says first. Its end without a word and the abort are errors. */

@@ -4,16 +4,16 @@ import type { OutputChunk } from '../engine/ports.ts';
 
 /** Bytes that wait for a reader; from here on the command's pipe is left to fill. */
 const QUEUE_LIMIT_BYTES = 1 << 20;
-const STDERR_TAIL_BYTES = 4_096;
+const TAIL_BYTES = 4_096;
 
-/** Both streams in the order in which they are read. A reader that stops lets the pipes fill, not the memory. */
+/** Both streams in the order in which they are read. A reader that stops lets what is before them fill, not the memory. */
 export class OutputQueue implements AsyncIterable<OutputChunk> {
   readonly #streams: readonly Readable[];
   #chunks: OutputChunk[] = [];
   #bytes = 0;
   #open: number;
   #wake: () => void = () => undefined;
-  #stderrTail: Buffer = Buffer.alloc(0);
+  #tail: Buffer = Buffer.alloc(0);
   readonly #closed = Promise.withResolvers<void>();
 
   constructor({ stdout, stderr }: { readonly stdout: Readable; readonly stderr: Readable }) {
@@ -52,18 +52,23 @@ export class OutputQueue implements AsyncIterable<OutputChunk> {
     return isClosed;
   }
 
-  /** What a command that failed said last. */
-  async tailOfStderr(ms: number): Promise<string> {
+  /** What was said last about a command that did not even begin; on a terminal there is only one stream for that. */
+  async lastWords(ms: number): Promise<string> {
     await this.drained(ms);
-    return this.#stderrTail.toString('utf8');
+    return this.#tail.toString('utf8');
   }
 
   #push(stream: OutputChunk['stream'], data: Buffer): void {
-    if (stream === 'stderr') this.#stderrTail = Buffer.concat([this.#stderrTail, data]).subarray(-STDERR_TAIL_BYTES);
+    this.#keepTail(data);
     this.#chunks.push({ stream, data });
     this.#bytes += data.length;
     if (this.#bytes >= QUEUE_LIMIT_BYTES) for (const each of this.#streams) each.pause();
     this.#wake();
+  }
+
+  #keepTail(data: Buffer): void {
+    const joined = data.length >= TAIL_BYTES ? data : Buffer.concat([this.#tail, data]);
+    this.#tail = Buffer.from(joined.subarray(-TAIL_BYTES));
   }
 
   #onClose(): void {

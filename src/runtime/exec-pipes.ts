@@ -1,14 +1,15 @@
 import { fchownSync, readlinkSync } from 'node:fs';
 import { Socket } from 'node:net';
+import type { Readable, Writable } from 'node:stream';
 import { close, pipe } from '../linux/abi.ts';
 import type { StreamOwner } from './stream-owner.ts';
 
 /** The daemon's ends of a command's standard streams. */
 export interface ExecStreams {
   /** Undefined: the command has no input. */
-  readonly stdin: Socket | undefined;
-  readonly stdout: Socket;
-  readonly stderr: Socket;
+  readonly stdin: Writable | undefined;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
   /** The output's pipes as /proc/PID/fd shows them: `pipe:[4711]`. */
   readonly outputLinks: readonly string[];
 }

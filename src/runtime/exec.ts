@@ -4,13 +4,15 @@ import { rm, writeFile } from 'node:fs/promises';
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import { BerthError, isMissing, messageOf } from '../base/errors.ts';
 import type { ProcessIdentity } from '../base/process-identity.ts';
-import type { ExecPlan, ExecProcess, OutputChunk } from '../engine/ports.ts';
+import type { ExecPlan, ExecProcess, OutputChunk, TerminalSize } from '../engine/ports.ts';
 import type { Cgroup } from '../linux/cgroup.ts';
 import type { Children } from '../linux/children.ts';
 import { Pidfd, identify } from '../linux/process.ts';
+import type { StreamThread } from '../linux/stream-thread.ts';
 import { OutputQueue } from './exec-output.ts';
 import { withPipes } from './exec-pipes.ts';
 import type { ExecStreams } from './exec-pipes.ts';
+import { ExecTerminal } from './exec-terminal.ts';
 import type { OciCli } from './oci-cli.ts';
 import { codeOfFailure } from './failure-words.ts';
 import { tidyMessage } from './oci-cli.ts';
@@ -20,10 +22,13 @@ import type { StreamOwner } from './stream-owner.ts';
 /** After the command's end its output is read for this long, if a child of it keeps the pipe open. */
 const DRAIN_MS = 2_000;
 const START_DEADLINE_MS = 30_000;
+/** What a command has for its farewell when its terminal has hung up. */
+const HANG_UP_GRACE_MS = 1_000;
 
 export interface ExecParts {
   readonly children: Children;
   readonly cli: OciCli;
+  readonly streams: StreamThread;
   readonly bootId: string;
 }
 
@@ -42,7 +47,7 @@ export interface StartedExec extends ExecProcess {
   readonly id: string;
   /** The command has ended, and its output is still being read. */
   readonly isDraining: boolean;
-  /** Its output, as /proc/PID/fd shows it: `pipe:[4711]`. */
+  /** Its output, as /proc/PID/fd shows it: `pipe:[4711]`. A terminal is not held: it hangs up with the command. */
   readonly outputLinks: readonly string[];
 }
 
@@ -75,20 +80,38 @@ export async function startExec(parts: ExecParts, order: ExecOrder, signal: Abor
 
 function spawnExec(
   parts: ExecParts,
-  { plan, runtimeId, streamOwner: owner }: ExecOrder,
+  { plan, runtimeId, runFolder, streamOwner: owner }: ExecOrder,
   own: Cgroup,
   flags: readonly string[],
 ): DirectExec {
-  const args = parts.cli.arguments('exec', ...flags, runtimeId);
+  let terminal: ExecTerminal | undefined;
   try {
-    const { started: child, streams } = withPipes({ hasStdin: plan.hasStdin, owner }, (stdio) =>
-      parts.children.spawn(parts.cli.path, args, { stdio: [...stdio], env: parts.cli.env, detached: true }),
+    terminal = plan.hasTerminal ? new ExecTerminal(parts.streams, runFolder, plan) : undefined;
+    const console = terminal === undefined ? [] : ['--console-socket', terminal.socketName];
+    const args = parts.cli.arguments('exec', ...flags, ...console, runtimeId);
+    const hasStdin = plan.hasStdin && terminal === undefined;
+    const { started: child, streams } = withPipes({ hasStdin, owner }, (stdio) =>
+      parts.children.spawn(parts.cli.path, args, {
+        stdio: [...stdio],
+        env: parts.cli.env,
+        detached: true,
+        ...(terminal === undefined ? {} : { cwd: runFolder }),
+      }),
     );
-    return new DirectExec(parts, { id: plan.id, child, streams, own });
+    return new DirectExec(parts, { id: plan.id, child, streams, terminal, own });
   } catch (error) {
+    terminal?.[Symbol.dispose]();
     own.remove();
     throw error;
   }
+}
+
+interface SpawnedExec {
+  readonly id: string;
+  readonly child: ChildProcess;
+  readonly streams: ExecStreams;
+  readonly terminal: ExecTerminal | undefined;
+  readonly own: Cgroup;
 }
 
 const LATECOMERS_AFTER_MS = [10, 100, 500, 2_000];
@@ -127,19 +150,19 @@ class DirectExec implements StartedExec {
   readonly #parts: ExecParts;
   readonly #child: ChildProcess;
   readonly #stdin: ExecStreams['stdin'];
+  readonly #terminal: ExecTerminal | undefined;
   readonly #own: Cgroup;
   readonly #exit: Promise<number>;
   readonly #queue: OutputQueue;
 
-  constructor(
-    parts: ExecParts,
-    { id, child, streams, own }: { id: string; child: ChildProcess; streams: ExecStreams; own: Cgroup },
-  ) {
+  constructor(parts: ExecParts, { id, child, terminal, own, ...spawned }: SpawnedExec) {
+    const streams = terminal?.streamsBeside(spawned.streams) ?? spawned.streams;
     this.id = id;
     this.#parts = parts;
     this.#child = child;
     this.#own = own;
     this.#stdin = streams.stdin;
+    this.#terminal = terminal;
     this.#queue = new OutputQueue(streams);
     this.outputLinks = streams.outputLinks;
     this.output = this.#queue;
@@ -168,6 +191,7 @@ class DirectExec implements StartedExec {
     const end = performance.now() + START_DEADLINE_MS;
     for (;;) {
       const pid = readPid(pidFile);
+      this.#terminal?.receive(); // it comes before the pid
       if (pid !== undefined) return pid;
       if (hasExited) throw await this.#failure(await exited);
       if (signal.aborted)
@@ -199,6 +223,10 @@ class DirectExec implements StartedExec {
     this.#stdin?.end();
   }
 
+  resize(size: TerminalSize): void {
+    this.#terminal?.resize(size);
+  }
+
   signal(number: number): boolean {
     const { bootId } = this.#parts;
     using pidfd = this.#identity === undefined ? undefined : Pidfd.open(this.#identity, bootId);
@@ -210,6 +238,17 @@ class DirectExec implements StartedExec {
     this.#own.kill(this.#parts.bootId);
     void this.#killLatecomers();
     return Promise.resolve();
+  }
+
+  async abandon(): Promise<void> {
+    if (this.#terminal !== undefined) {
+      this.#terminal[Symbol.dispose]();
+      const over = new AbortController();
+      const late = sleepFor(HANG_UP_GRACE_MS, undefined, { signal: over.signal }).catch(() => undefined);
+      await Promise.race([this.#exit.catch(() => undefined), late]);
+      over.abort();
+    }
+    await this.kill();
   }
 
   /** What the runtime had put on its way into the cgroup may arrive there when it is dead itself. */
@@ -225,7 +264,8 @@ class DirectExec implements StartedExec {
   }
 
   async #failure(code: number): Promise<BerthError> {
-    const words = tidyMessage(await this.#queue.tailOfStderr(DRAIN_MS));
+    if (this.#terminal?.isBound === false) this.#terminal[Symbol.dispose]();
+    const words = tidyMessage(await this.#queue.lastWords(DRAIN_MS));
     const failure = codeOfFailure(words);
     return new BerthError(
       failure === 128 && !words.includes('No such file') ? 'Internal' : 'InvalidArgument',
@@ -240,6 +280,7 @@ class DirectExec implements StartedExec {
     const isOutputCut = !(await this.#queue.drained(DRAIN_MS));
     this.isDraining = false;
     this.#stdin?.destroy();
+    this.#terminal?.[Symbol.dispose]();
     try {
       this.#own.remove();
     } catch {

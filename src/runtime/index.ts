@@ -7,6 +7,8 @@ import type { Children } from '../linux/children.ts';
 import type { NamespaceThread } from '../linux/namespaces.ts';
 import type { Outside } from '../linux/outside.ts';
 import type { ProcessWatch } from '../linux/process-watch.ts';
+import type { StreamThread } from '../linux/stream-thread.ts';
+import { AttachHub } from './attach-hub.ts';
 import { Conmon } from './conmon.ts';
 import { findProgram } from './program.ts';
 import { readHostAbilities } from './host.ts';
@@ -32,6 +34,7 @@ export interface OciRuntimeOptions {
   readonly children: Children;
   readonly processes: ProcessWatch;
   readonly thread: NamespaceThread;
+  readonly streams: StreamThread;
   readonly outside: Outside;
   readonly layout: CgroupLayout;
   /** The daemon's root is not that of its mount namespace. */
@@ -53,12 +56,14 @@ export async function openOciRuntime(options: OciRuntimeOptions): Promise<Runtim
     throw new BerthError('Unsupported', message, { field: `runtime.handlers.${options.handler}.path` });
   }
   const folders = new RunFolders(runRoot);
-  const monitor = new Conmon(findProgram(options.monitorPath), { children, cli, folders, bootId: clock.bootId });
+  const { bootId } = clock;
+  const monitor = new Conmon(findProgram(options.monitorPath), { children, cli, folders, bootId });
   return createOciRuntime(options.handler, {
     ...options,
     cli,
     folders,
     monitor,
+    attachments: new AttachHub({ streams: options.streams, monitor, folders, bootId }),
     host: readHostAbilities(options.layout),
     bindsWhole: isSince(version, 1, 9),
     hasKnownFifo: KNOWN_FIFO.test(version),

@@ -1,6 +1,6 @@
 import type { ProcessIdentity } from '../base/process-identity.ts';
 import type { RunProcesses } from '../engine/container/state.ts';
-import type { ExitFile, RunRef, StartFailure } from '../engine/ports.ts';
+import type { ExitFile, RunRef, StartFailure, TerminalSize } from '../engine/ports.ts';
 
 /** What a monitor is told of a run. */
 export interface MonitorOrder {
@@ -32,4 +32,27 @@ export interface Monitor {
    *   WrongState when something else stands there
    */
   reopenLog(run: RunRef, logPath: string): Promise<void>;
+  /**
+   * Connects to the run's streams: packets with what is printed from now on. Whoever stands still holds the run up for
+   * a second at most. The end of such a connection ends an input that is only there for its first client.
+   * @returns the socket, which is the caller's
+   * @throws BerthError Unavailable when the monitor does not answer, or is gone
+   */
+  connect(run: RunRef, monitor: ProcessIdentity): Promise<number>;
+  /**
+   * Its end of the run's input, to be written to without waiting.
+   * @returns a descriptor, which is the caller's; undefined when the input has ended; `refused` where the host does not
+   *   let it be had: then input is sent through a connection
+   */
+  borrowInput(monitor: ProcessIdentity, hasTerminal: boolean): number | 'refused' | undefined;
+  windowOf(run: RunRef): TerminalWindow;
+}
+
+/** What a run's terminal is looked at through. */
+export interface TerminalWindow {
+  /**
+   * Resolves when it has this size, or a newer one.
+   * @throws BerthError WrongState when the monitor is gone; DeadlineExceeded when it does not answer
+   */
+  resize(size: TerminalSize): Promise<void>;
 }

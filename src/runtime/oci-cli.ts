@@ -1,4 +1,5 @@
 import { readFile, rm } from 'node:fs/promises';
+import { stripVTControlCharacters } from 'node:util';
 import { BerthError } from '../base/errors.ts';
 import type { Children, RunResult } from '../linux/children.ts';
 
@@ -76,9 +77,9 @@ export class OciCli {
   }
 }
 
-/** crun puts a time before its messages and repeats the level; nothing of that helps. */
+/** crun puts a time before its messages, colours them on a terminal and repeats the level; nothing of that helps. */
 export function tidyMessage(stderr: string): string {
-  const lines = stderr
+  const lines = stripVTControlCharacters(stderr)
     .split('\n')
     .map((line) => line.replace(/^\S+ \[?(?:conmon|crun)\]?:?\s*/, '').replace(/^(?:\d{4}-\d{2}-\d{2}T\S+:\s*)/, ''))
     .map((line) => line.trim())

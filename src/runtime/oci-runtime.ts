@@ -73,6 +73,8 @@ export function createOciRuntime(handler: string, parts: RuntimeParts): Runtime 
       return resolveUser(name, (path) => readInRoot(rootfs, path));
     },
     exec: (run, plan, signal) => execInRun(parts, run, plan, signal),
+    attach: (run, options) => parts.attachments.attach(run, options),
+    resize: (run, size) => parts.attachments.resize(run, size),
     killExec: async (run, id, identity) => killExec(execParts(parts), cgroupOf(parts, run), id, identity),
     oomKills: (run) => cgroupOf(parts, run).oomKills(),
     cleanSteps: (run, path) => cleanSteps(parts, run, path),
@@ -217,8 +219,8 @@ function usageOf(parts: RuntimeParts, run: RunRef): RunUsage | undefined {
   return usage === undefined ? undefined : { at: parts.clock.wall(), ...usage };
 }
 
-function execParts({ children, cli, clock }: RuntimeParts) {
-  return { children, cli, bootId: clock.bootId };
+function execParts({ children, cli, streams, clock }: RuntimeParts) {
+  return { children, cli, streams, bootId: clock.bootId };
 }
 
 function drainingLinks(parts: RuntimeParts, run: RunRef): string[] {

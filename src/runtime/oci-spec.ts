@@ -1,4 +1,5 @@
 import type { ContainerSpec, ProcessUser } from '../engine/container/spec.ts';
+import type { TerminalSize } from '../engine/ports.ts';
 import type { NamespacePins } from '../engine/sandbox/state.ts';
 import { containerCapabilities } from './capabilities.ts';
 import { ociMounts, rootPropagation } from './oci-mounts.ts';
@@ -51,6 +52,7 @@ export interface OciSpec {
 
 export interface OciProcess {
   readonly terminal: boolean;
+  readonly consoleSize?: { readonly height: number; readonly width: number };
   readonly user: {
     readonly uid: number;
     readonly gid: number;
@@ -122,6 +124,7 @@ export function ociProcess(
     readonly cwd: string;
     readonly user: ProcessUser;
     readonly hasTerminal?: boolean;
+    readonly size?: TerminalSize | undefined;
   },
   host: HostAbilities,
 ): OciProcess {
@@ -131,6 +134,7 @@ export function ociProcess(
   const { uid, gid, additionalGids } = process.user;
   return {
     terminal: process.hasTerminal ?? false,
+    ...(process.size === undefined ? {} : { consoleSize: { height: process.size.height, width: process.size.width } }),
     // Its own group is among them: a set-group-id program could step out of it otherwise, past what is denied to it.
     user: { uid, gid, additionalGids: [gid, ...additionalGids.filter((group) => group !== gid)], umask: UMASK },
     args: process.args,

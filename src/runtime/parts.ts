@@ -8,6 +8,8 @@ import type { Children } from '../linux/children.ts';
 import type { NamespaceThread } from '../linux/namespaces.ts';
 import type { Outside } from '../linux/outside.ts';
 import type { ProcessWatch } from '../linux/process-watch.ts';
+import type { StreamThread } from '../linux/stream-thread.ts';
+import type { AttachHub } from './attach-hub.ts';
 import type { StartedExec } from './exec.ts';
 import { Gate } from './gate.ts';
 import type { Monitor } from './monitor.ts';
@@ -22,9 +24,12 @@ export interface RuntimeParts {
   readonly children: Children;
   readonly processes: ProcessWatch;
   readonly thread: NamespaceThread;
+  /** Moves the bytes of terminals, and of whoever is attached. */
+  readonly streams: StreamThread;
   readonly outside: Outside;
   readonly cli: OciCli;
   readonly monitor: Monitor;
+  readonly attachments: AttachHub;
   readonly folders: RunFolders;
   readonly layout: CgroupLayout;
   readonly host: HostAbilities;

@@ -15,6 +15,7 @@ const PROGRAMS: Readonly<Record<ProgramName, readonly string[]>> = {
   deaf: ['/bin/sleep', '1000'],
   brief: ['/bin/sh', '-c', 'exit 3'],
   missing: ['no-such-program'],
+  echo: ['/bin/sh', '-c', 'echo ready; exec cat'],
 };
 
 async function open(layout: CgroupLayout): Promise<RuntimeUnderTest> {
@@ -25,7 +26,8 @@ async function open(layout: CgroupLayout): Promise<RuntimeUnderTest> {
     },
     tellsEveryEnd: isKernelSince(6, 15), // PIDFD_GET_INFO
     now: boottime,
-    prepare: (program) => driver.prepare({ process: { ...containerSpec({}).process, args: PROGRAMS[program] } }),
+    prepare: (program, streams = {}) =>
+      driver.prepare({ process: { ...containerSpec({}).process, args: PROGRAMS[program], ...streams } }),
     received: (run) => readFileSync(driver.logOf(run), 'utf8').split('TERM').length - 1,
     complete: (promise) => promise,
     until: async (isTrue) => {

@@ -12,6 +12,7 @@ const PROGRAMS: Readonly<Record<ProgramName, FakeProgram>> = {
   polite: { handlerAfterMs: 1, exitsAfterSignalMs: 1, exitCode: 7 },
   deaf: {},
   brief: { exitsAfterMs: 1, exitCode: 3 },
+  echo: { prints: 'ready\n', echoes: true },
   missing: { startFailure: { exitCode: 127, message: 'executable file "missing" not found' } },
 };
 
@@ -27,9 +28,9 @@ testRuntime('in memory', async () => {
     },
     tellsEveryEnd: true,
     now: () => clock.now(),
-    prepare: async (program) => {
+    prepare: async (program, streams = {}) => {
       const row = containerRow({}, { runs: 1 });
-      const process = { ...row.spec.process, args: [program] };
+      const process = { ...row.spec.process, args: [program], ...streams };
       const run = { containerId: row.spec.id, number: 1 };
       const sandbox = sandboxRow(row);
       const spec = { ...row.spec, process };

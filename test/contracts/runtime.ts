@@ -1,14 +1,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { signalNumber } from '../../src/base/signals.ts';
+import type { ContainerSpec } from '../../src/engine/container/spec.ts';
 import type { RunProcesses } from '../../src/engine/container/state.ts';
 import type { InitEnd, RunRef, Runtime, RunWatch } from '../../src/engine/ports.ts';
+import { Collected } from '../support/collect.ts';
 
 /**
  * What a container of this suite runs. `counter` handles SIGTERM and goes on, `polite` exits with 7 on it, `deaf` has no
- * handler, `brief` exits with 3 by itself, `missing` cannot be found.
+ * handler, `brief` exits with 3 by itself, `missing` cannot be found, `echo` prints "ready", then what it is given, and
+ * exits with 0 at the end of that.
  */
-export type ProgramName = 'counter' | 'polite' | 'deaf' | 'brief' | 'missing';
+export type ProgramName = 'counter' | 'polite' | 'deaf' | 'brief' | 'missing' | 'echo';
+
+/** Left out: it has none of it. */
+export type StreamFlags = Partial<Pick<ContainerSpec['process'], 'hasTerminal' | 'hasStdin' | 'isStdinOnce'>>;
 
 export interface RuntimeUnderTest extends AsyncDisposable {
   readonly runtime: Runtime;
@@ -17,7 +23,7 @@ export interface RuntimeUnderTest extends AsyncDisposable {
   /** Boottime in ms. */
   now(): number;
   /** Prepares a run, with its root mounted. */
-  prepare(program: ProgramName): Promise<RunRef>;
+  prepare(program: ProgramName, streams?: StreamFlags): Promise<RunRef>;
   /** How many stop signals a `counter` has seen. */
   received(run: RunRef): number;
   /** Waits for what takes time, in whatever way time passes here. */
@@ -37,8 +43,8 @@ interface Started extends RunProcesses {
   readonly watch: RunWatch;
 }
 
-async function start(tested: RuntimeUnderTest, program: ProgramName): Promise<Started> {
-  const run = await tested.prepare(program);
+async function start(tested: RuntimeUnderTest, program: ProgramName, streams: StreamFlags = {}): Promise<Started> {
+  const run = await tested.prepare(program, streams);
   const made = await tested.complete(tested.runtime.create(run, new AbortController().signal));
   assert.ok('init' in made, `created: ${JSON.stringify(made)}`);
   const watch = tested.runtime.watch(run, made);
@@ -260,6 +266,72 @@ export function testRuntime(name: string, open: () => Promise<RuntimeUnderTest>)
     const end = await tested.complete(watch.initEnded);
 
     assert.equal(end.wait?.code, 7);
+    await clean(tested, run);
+  });
+
+  check('whoever attaches before the release gets what is printed first, and each its own copy', async (tested) => {
+    const run = await tested.prepare('echo', { hasStdin: true });
+    const made = await tested.complete(tested.runtime.create(run, new AbortController().signal));
+    assert.ok('init' in made);
+    using one = await tested.complete(tested.runtime.attach(run, { hasInput: true, hasOutput: true }));
+    using other = await tested.complete(tested.runtime.attach(run, { hasInput: false, hasOutput: true }));
+    const [got, seen] = [new Collected(one.output), new Collected(other.output)];
+    await tested.complete(tested.runtime.release(run));
+    await tested.until(() => got.stdout.includes('ready'));
+
+    await tested.complete(one.write(Buffer.from('fed\n')));
+    await tested.until(() => got.stdout.includes('fed') && seen.stdout.includes('fed'));
+
+    assert.deepEqual([got.stdout, seen.stdout], ['ready\nfed\n', 'ready\nfed\n']);
+    await clean(tested, run);
+    await tested.complete(Promise.all([got.ended, seen.ended]));
+  });
+
+  check('an input for one client ends with the first client that had it, and with nobody else', async (tested) => {
+    const { run, watch } = await start(tested, 'echo', { hasStdin: true, isStdinOnce: true });
+    const watching = await tested.complete(tested.runtime.attach(run, { hasInput: false, hasOutput: true }));
+    watching[Symbol.dispose]();
+    const writer = await tested.complete(tested.runtime.attach(run, { hasInput: true, hasOutput: true }));
+    const got = new Collected(writer.output);
+    await tested.complete(writer.write(Buffer.from('fed\n')));
+    await tested.until(() => got.stdout.includes('fed'));
+
+    writer[Symbol.dispose]();
+
+    await assertEnd(tested, watch, { code: 0, signal: undefined });
+    await clean(tested, run);
+  });
+
+  check('an input that is for all outlives those who leave', async (tested) => {
+    const { run, init } = await start(tested, 'echo', { hasStdin: true });
+    const first = await tested.complete(tested.runtime.attach(run, { hasInput: true, hasOutput: false }));
+    first.closeInput();
+    first[Symbol.dispose]();
+
+    using second = await tested.complete(tested.runtime.attach(run, { hasInput: true, hasOutput: true }));
+    const got = new Collected(second.output);
+    await tested.complete(second.write(Buffer.from('again\n')));
+    await tested.until(() => got.stdout.includes('again'));
+
+    assert.equal(tested.runtime.isAlive(init), true);
+    await clean(tested, run);
+  });
+
+  check('a terminal can be resized before its program runs and while it does', async (tested) => {
+    const run = await tested.prepare('echo', { hasTerminal: true, hasStdin: true });
+    const made = await tested.complete(tested.runtime.create(run, new AbortController().signal));
+    assert.ok('init' in made);
+    await tested.complete(tested.runtime.resize(run, { width: 80, height: 24 }));
+    await tested.complete(tested.runtime.release(run));
+    await tested.complete(tested.runtime.resize(run, { width: 132, height: 50 }));
+
+    tested.runtime.killMonitor(made.monitor);
+    await tested.until(() => !tested.runtime.isAlive(made.monitor));
+    await assert.rejects(tested.complete(tested.runtime.resize(run, { width: 80, height: 24 })), {
+      code: 'WrongState',
+    });
+    const attaching = tested.runtime.attach(run, { hasInput: true, hasOutput: true });
+    await assert.rejects(tested.complete(attaching), { code: 'Unavailable' });
     await clean(tested, run);
   });
 }

@@ -1,6 +1,7 @@
 import type { ProcessIdentity } from '../../src/base/process-identity.ts';
 import type { StartFailure } from '../../src/engine/ports.ts';
 import type { RunFile } from '../../src/runtime/run-folder.ts';
+import { FakeStreams } from './fake-streams.ts';
 import type { ManualClock } from './manual-clock.ts';
 
 /** How a container's program behaves. Times in ms. */
@@ -13,6 +14,10 @@ export interface FakeProgram {
   readonly exitsAfterMs?: number;
   readonly exitCode?: number;
   readonly startFailure?: StartFailure;
+  /** What it prints as the first thing. */
+  readonly prints?: string;
+  /** It prints what is written to it, and exits at the end of that. */
+  readonly echoes?: boolean;
   /** It hangs in the kernel: nothing ends it until `unstick`, and it cannot be frozen. */
   readonly isStuck?: boolean;
 }
@@ -30,6 +35,7 @@ export class FakeProcess {
   hasHandler = false;
   isStuck: boolean;
   exit: FakeExit | undefined;
+  onReleased: () => void = () => undefined;
   readonly #clock: ManualClock;
   readonly #ended = Promise.withResolvers<FakeExit>();
   #isKilled = false;
@@ -53,6 +59,7 @@ export class FakeProcess {
   release(): void {
     if (this.isReleased || !this.isAlive) return;
     this.isReleased = true;
+    this.onReleased();
     const { handlerAfterMs, exitsAfterMs, exitCode = 0 } = this.program;
     if (handlerAfterMs !== undefined) this.#later(handlerAfterMs, () => (this.hasHandler = true));
     if (exitsAfterMs !== undefined) this.#later(exitsAfterMs, () => this.#die({ code: exitCode, signal: undefined }));
@@ -69,6 +76,11 @@ export class FakeProcess {
     if (this.isFrozen || this.isStuck) this.pending.add(number);
     else this.#deliver(number);
     return true;
+  }
+
+  /** By itself. */
+  leave(code: number): void {
+    this.#later(0, () => this.#die({ code, signal: undefined }));
   }
 
   freeze(): boolean {
@@ -145,6 +157,7 @@ class FakeMonitor {
 export interface FakeRun {
   readonly file: RunFile;
   process: FakeProcess | undefined;
+  streams: FakeStreams | undefined;
   monitor: FakeMonitor | undefined;
   isKnownToRuntime: boolean;
   isMounted: boolean;
@@ -201,8 +214,11 @@ export class FakeHost {
     const name = run.file.row.spec.process.args[0] ?? '';
     const process = new FakeProcess(this.clock, this.identity(), this.programs.get(name) ?? {});
     const monitor = new FakeMonitor(this.identity());
+    const streams = streamsOf(run, process);
     run.process = process;
+    run.streams = streams;
     run.monitor = monitor;
+    void monitor.ended.then(() => streams.end());
     run.isKnownToRuntime = true;
     const first = run.pidOf === undefined ? undefined : this.find(run.pidOf);
     void first?.ended.then(() => process.signal(9)); // a PID namespace ends with its first process
@@ -233,4 +249,18 @@ export class FakeHost {
       ...[...this.snapshots].map((id) => `snapshot ${id}`),
     ];
   }
+}
+
+function streamsOf({ file }: FakeRun, process: FakeProcess): FakeStreams {
+  const { prints, echoes = false } = process.program;
+  const { isStdinOnce, hasTerminal } = file.row.spec.process;
+  const streams: FakeStreams = new FakeStreams(isStdinOnce && !hasTerminal, (text) => {
+    if (!echoes) return;
+    if (text === undefined) process.leave(0);
+    else streams.print(text);
+  });
+  process.onReleased = () => {
+    if (prints !== undefined) streams.print(prints);
+  };
+  return streams;
 }

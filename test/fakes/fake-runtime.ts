@@ -4,6 +4,8 @@ import { imageVolumesOf } from '../../src/engine/container/spec.ts';
 import { runtimeIdOf } from '../../src/engine/container/state.ts';
 import type { RunProcesses } from '../../src/engine/container/state.ts';
 import type {
+  AttachOptions,
+  AttachStream,
   CleanStep,
   ExecProcess,
   FrozenBy,
@@ -22,7 +24,9 @@ import type {
   RunWatch,
   SignalView,
   StartFailure,
+  TerminalSize,
 } from '../../src/engine/ports.ts';
+import { fakeCleanSteps } from './fake-clean.ts';
 import type { FakeGuard, FakeHost, FakeRun } from './fake-host.ts';
 import type { Power } from './power.ts';
 
@@ -53,6 +57,7 @@ export class FakeRuntime implements Runtime {
       this.#host.runs.set(idOf(run), {
         file: { version: 1, row, sandbox, cgroupPath: `/berth/${run.containerId}` },
         process: undefined,
+        streams: undefined,
         monitor: undefined,
         isKnownToRuntime: false,
         isMounted: false,
@@ -218,36 +223,29 @@ export class FakeRuntime implements Runtime {
     return Promise.resolve();
   }
 
+  attach(run: RunRef, options: AttachOptions): Promise<AttachStream> {
+    return this.#slow(() => {
+      const { streams, monitor } = this.#need(run);
+      if (streams === undefined || monitor?.isAlive !== true) throw new BerthError('Unavailable', 'no monitor');
+      this.#power.onCut(() => streams.end());
+      return streams.attach(options);
+    });
+  }
+
+  resize(run: RunRef, size: TerminalSize): Promise<void> {
+    return this.#slow(() => {
+      const { streams, monitor } = this.#need(run);
+      if (streams === undefined || monitor?.isAlive !== true) throw new BerthError('WrongState', 'no monitor');
+      streams.size = size;
+    });
+  }
+
   oomKills(): number {
     return 0;
   }
 
   cleanSteps(run: RunRef): readonly CleanStep[] {
-    const what = idOf(run);
-    const step = (kind: CleanStep['kind'], act: (made: FakeRun) => void): CleanStep => ({
-      kind,
-      what,
-      perform: () =>
-        this.#slow(() => {
-          const made = this.#host.runs.get(what);
-          if (made !== undefined) act(made);
-        }),
-    });
-    return [
-      step('processes', ({ process, monitor }) => {
-        process?.signal(9);
-        if (process?.isAlive === true) throw new BerthError('Busy', 'it hangs in the kernel');
-        monitor?.end();
-      }),
-      step('runtime', (made) => {
-        made.isKnownToRuntime = false;
-      }),
-      step('cgroup', ({ process }) => {
-        if (process?.isAlive === true) throw new BerthError('Busy', 'its cgroup is not empty');
-      }),
-      step('rootfs', () => this.#host.mounts.delete(`/run/${what}/rootfs`)),
-      step('run-folder', () => this.#host.runs.delete(what)),
-    ];
+    return fakeCleanSteps(this.#host, idOf(run), (work) => this.#slow(work));
   }
 
   find(): Promise<readonly RunRef[]> {

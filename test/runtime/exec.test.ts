@@ -15,7 +15,7 @@ const startIdle = (driver: Driver): Promise<StartedRun> => driver.start({});
 
 function plan(args: readonly string[], hasStdin = false): ExecPlan {
   const user = { uid: 0, gid: 0, additionalGids: [], home: '/root' };
-  return { id: newId(), args, env: ['PATH=/bin'], cwd: '/', user, hasStdin };
+  return { id: newId(), args, env: ['PATH=/bin'], cwd: '/', user, hasStdin, hasTerminal: false, size: undefined };
 }
 
 /** The daemon's pipes: an exec that is over has none. */

@@ -18,6 +18,7 @@ import { NamespaceThread } from '../../src/linux/namespaces.ts';
 import { Outside } from '../../src/linux/outside.ts';
 import { ProcessWatch } from '../../src/linux/process-watch.ts';
 import { readBootId } from '../../src/linux/process.ts';
+import { StreamThread } from '../../src/linux/stream-thread.ts';
 import { PinnedNamespaces, openOciRuntime } from '../../src/runtime/index.ts';
 import { makeBusyboxRoot } from './busybox-root.ts';
 import { layout as hostLayout } from './process-in-cgroup.ts';
@@ -46,6 +47,7 @@ export class Driver implements AsyncDisposable {
   readonly cgroupParent: string = `/berth-test-${this.root.slice(-6)}`;
   readonly netnsFolder: string = `${this.root}/netns`;
   readonly thread: NamespaceThread = new NamespaceThread();
+  readonly streams: StreamThread = new StreamThread();
   readonly processes: ProcessWatch = new ProcessWatch(clock.bootId);
   readonly children: Children = new Children((pid) => this.processes.isWatching(pid));
   readonly outside: Outside = new Outside(this.children);
@@ -87,6 +89,7 @@ export class Driver implements AsyncDisposable {
       children: this.children,
       processes: this.processes,
       thread: this.thread,
+      streams: this.streams,
       outside: this.outside,
       layout: this.#layout,
     });
@@ -153,7 +156,8 @@ export class Driver implements AsyncDisposable {
     const { input, ...plan } = more;
     const user = { uid: 0, gid: 0, additionalGids: [], home: '/root' };
     const id = String(performance.now()).replace('.', '');
-    const whole = { id, args, env: ['PATH=/bin'], cwd: '/', user, hasStdin: input !== undefined, ...plan };
+    const streams = { hasStdin: input !== undefined, hasTerminal: false, size: undefined };
+    const whole = { id, args, env: ['PATH=/bin'], cwd: '/', user, ...streams, ...plan };
     const exec = await this.runtime.exec(run, whole, new AbortController().signal);
     if (input !== undefined) await exec.write(Buffer.from(input));
     exec.closeInput();
@@ -204,6 +208,7 @@ export class Driver implements AsyncDisposable {
     }
     this.#adopting[Symbol.dispose]();
     await this.thread[Symbol.asyncDispose]();
+    await this.streams[Symbol.asyncDispose]();
     await this.processes[Symbol.asyncDispose]();
     new Cgroup(hostLayout, this.cgroupParent).remove();
     rmSync(this.root, { recursive: true });

@@ -143,6 +143,16 @@ export interface ExecPlan {
   readonly cwd: string;
   readonly user: ProcessUser;
   readonly hasStdin: boolean;
+  /** Its three streams are one terminal; everything that it prints is stdout. */
+  readonly hasTerminal: boolean;
+  /** Of the terminal, from the first moment on. */
+  readonly size: TerminalSize | undefined;
+}
+
+/** In characters. */
+export interface TerminalSize {
+  readonly width: number;
+  readonly height: number;
 }
 
 export interface OutputChunk {
@@ -156,11 +166,36 @@ export interface ExecProcess {
   /** Ends ≤ 2 s after the process, even when a child of it keeps the pipe. */
   readonly output: AsyncIterable<OutputChunk>;
   write(data: Uint8Array): Promise<void>;
+  /** Of a terminal: what its user would type to say so. */
   closeInput(): void;
+  /** Without a terminal nothing. */
+  resize(size: TerminalSize): void;
   signal(number: number): boolean;
   /** Ends it and all that it started. */
   kill(): Promise<void>;
+  /** Its client is gone: its terminal hangs up first, so that it may tidy up; then as `kill`. */
+  abandon(): Promise<void>;
   readonly ended: Promise<{ readonly code: number; readonly isOutputCut: boolean }>;
+}
+
+/** What a client of a run's standard streams wants of them. */
+export interface AttachOptions {
+  readonly hasInput: boolean;
+  readonly hasOutput: boolean;
+}
+
+/** One client of a run's standard streams. Several share them; disposing one leaves the others and the run alone. */
+export interface AttachStream extends Disposable {
+  /**
+   * What is printed from now on, until the run is over; of a run with a terminal all of it is stdout. A client that
+   * falls behind by more than the runtime's cap is let go of; the run waits for nobody.
+   * @throws BerthError ResourceExhausted when it fell behind; Unavailable when the monitor is lost
+   */
+  readonly output: AsyncIterable<OutputChunk>;
+  /** Resolves when the run's input has taken it. What nobody can read any more is dropped. */
+  write(data: Uint8Array): Promise<void>;
+  /** This client has no more input. The run's own ends with it when it is one that ends with its first client. */
+  closeInput(): void;
 }
 
 export interface LogLine {
@@ -252,6 +287,15 @@ export interface Runtime {
   exec(run: RunRef, plan: ExecPlan, signal: AbortSignal): Promise<ExecProcess>;
   /** Ends an exec of an earlier daemon and all that it started. */
   killExec(run: RunRef, execId: string, identity: ProcessIdentity): Promise<void>;
+
+  /**
+   * Attaches a client to the streams of a run that was created; nothing of it runs, or it runs. An input that ends with
+   * its first client ends when the first one with `hasInput` leaves, or says that it has no more.
+   * @throws BerthError Unavailable when its monitor does not answer
+   */
+  attach(run: RunRef, options: AttachOptions): Promise<AttachStream>;
+  /** Resolves when the run's terminal has this size, or a newer one. @throws BerthError WrongState; DeadlineExceeded */
+  resize(run: RunRef, size: TerminalSize): Promise<void>;
 
   oomKills(run: RunRef): number | undefined;
   /**
