@@ -1,6 +1,8 @@
 import { untilAborted } from '../base/abort.ts';
 import { BerthError } from '../base/errors.ts';
 import type { ContainerActor } from './container/actor.ts';
+import { attachToContainer, resizeContainer } from './container/attach.ts';
+import type { AttachRequest, AttachSession } from './container/attach.ts';
 import { createContainer } from './container/create.ts';
 import type { CreateOptions, CreateParts } from './container/create.ts';
 import { execInContainer } from './container/exec.ts';
@@ -20,7 +22,7 @@ import type { StopRequest, StopResult } from './container/stop.ts';
 import { explainContainer } from './container/why.ts';
 import type { Explanation } from './container/why.ts';
 import { runtimeOf } from './parts.ts';
-import type { LogLine, LogQuery, RunUsage } from './ports.ts';
+import type { LogLine, LogQuery, RunUsage, TerminalSize } from './ports.ts';
 import type { EventRow } from './rows.ts';
 import type { SandboxRow } from './sandbox/state.ts';
 
@@ -90,6 +92,15 @@ export class Containers {
 
   async exec(wanted: string, request: ExecRequest): Promise<ExecSession> {
     return execInContainer(await this.#ready(wanted, request.signal), this.#parts, request);
+  }
+
+  async attach(wanted: string, request: AttachRequest = {}): Promise<AttachSession> {
+    return attachToContainer(await this.#ready(wanted, request.signal), this.#parts, request);
+  }
+
+  /** Of its terminal. @throws BerthError WrongState when it has none, or does not run */
+  async resize(wanted: string, size: TerminalSize): Promise<void> {
+    await resizeContainer(await this.#ready(wanted), this.#parts, size);
   }
 
   /**

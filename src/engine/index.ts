@@ -2,6 +2,7 @@ export { Engine } from './engine.ts';
 export type { ContainerView } from './containers.ts';
 export type { SandboxView } from './sandboxes.ts';
 export type { ContainerRequest } from './container/spec.ts';
+export type { AttachRequest, AttachSession } from './container/attach.ts';
 export type { ContainerRow, ExitRecord } from './container/state.ts';
 export { currentRun, describePhase, exitOf } from './container/state.ts';
 export type { ExecEnd, ExecRequest, ExecSession } from './container/exec.ts';

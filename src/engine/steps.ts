@@ -25,6 +25,7 @@ export const STEPS = [
   'start.prepare',
   'start.create',
   'start.created',
+  'start.attach',
   'start.releasing',
   'start.release',
   'start.running',

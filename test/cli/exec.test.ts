@@ -57,6 +57,10 @@ class FakeCommand implements ExecSession {
     this.inputClosed.resolve();
   }
 
+  resize(): void {
+    // it has no terminal
+  }
+
   kill(signal: string): boolean {
     this.signals.push(signal);
     this.onSignal(signal);

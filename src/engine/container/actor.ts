@@ -18,6 +18,12 @@ interface Waiter {
   readonly reject: (error: Error) => void;
 }
 
+/** A client of the container's standard streams, before there are any. */
+export interface WaitingClient {
+  connect(run: RunRef): Promise<void>;
+  end(): void;
+}
+
 /** What a commit changes. */
 export interface Commit {
   readonly state: ContainerState;
@@ -49,6 +55,8 @@ export class ContainerActor {
   removal: Promise<void> | undefined;
   /** The cleaning of the last run, while it is going on. It never rejects. */
   cleaning: Promise<void> | undefined;
+  /** They are connected to the next run, before its program runs. */
+  readonly attachments = new Set<WaitingClient>();
   /** Aborts when the current run has exited. */
   runOver = new AbortController();
 

@@ -7,7 +7,7 @@ import { signalNumber } from '../../base/signals.ts';
 import { detach } from '../detach.ts';
 import type { EngineParts } from '../parts.ts';
 import { runtimeOf } from '../parts.ts';
-import type { ExecPlan, ExecProcess, OutputChunk } from '../ports.ts';
+import type { ExecPlan, ExecProcess, OutputChunk, TerminalSize } from '../ports.ts';
 import type { ExecRow } from '../rows.ts';
 import type { ContainerActor } from './actor.ts';
 import type { Requester } from './spec.ts';
@@ -21,6 +21,10 @@ export interface ExecRequest {
   /** Left out: the container's own. */
   readonly user?: string;
   readonly hasStdin?: boolean;
+  /** Its streams are a terminal, all of whose output is stdout. It hangs up when the caller goes away. */
+  readonly hasTerminal?: boolean;
+  /** Of the terminal. */
+  readonly size?: TerminalSize;
   /** ms after which it and all that it started are killed. */
   readonly timeoutMs?: number;
   readonly onDaemonEnd?: ExecRow['onDaemonEnd'];
@@ -35,7 +39,10 @@ export interface ExecSession {
   /** Ends ≤ 2 s after the command, even when a child of it keeps the pipe open. */
   readonly output: AsyncIterable<OutputChunk>;
   write(data: Uint8Array): Promise<void>;
+  /** On a terminal it types what ends the input there, Ctrl-D as a rule. */
   closeInput(): void;
+  /** Without a terminal it does nothing. */
+  resize(size: TerminalSize): void;
   kill(signal: SignalName): boolean;
   readonly ended: Promise<ExecEnd>;
 }
@@ -103,13 +110,18 @@ async function planOf(actor: ContainerActor, parts: EngineParts, request: ExecRe
       ? process.user
       : await runtimeOf(parts, actor.spec).findUser(actor.run(actor.row.runs), request.user);
   const home = request.user === undefined ? [] : [`HOME=${user.home}`];
+  const env = [...process.env, ...home, ...(request.env ?? [])];
+  const hasTerminal = request.hasTerminal ?? false;
+  const needsTerm = hasTerminal && !env.some((entry) => entry.startsWith('TERM='));
   return {
     id: newId(),
     args: request.args,
-    env: [...process.env, ...home, ...(request.env ?? [])],
+    env: needsTerm ? [...env, 'TERM=xterm'] : env,
     cwd: request.cwd ?? process.cwd,
     user,
     hasStdin: request.hasStdin ?? false,
+    hasTerminal,
+    size: request.size,
   };
 }
 
@@ -125,8 +137,14 @@ function follow(actor: ContainerActor, parts: EngineParts, running: Running): Ex
   const common = { container: actor.id, sandbox: actor.spec.sandboxId, run: row.run };
   parts.journal.record({ execs: [row] }, [{ ...common, type: 'exec.started', body: { ...by, args: row.args } }]);
   // The caller may have gone away just when the command had begun.
-  const leaving = whenAborted(request.signal, () => detach(parts.log, 'exec', endExec(parts, process)));
-  const ended = untilEnded(parts.clock, request, process, () => endExec(parts, process));
+  const leaving = whenAborted(request.signal, () =>
+    detach(
+      parts.log,
+      'exec',
+      endExec(parts, process, () => process.abandon()),
+    ),
+  );
+  const ended = untilEnded(parts.clock, request, process, () => endExec(parts, process, () => process.kill()));
   const telling = ended
     .then((end) =>
       parts.journal.record({ removed: { execs: [row.id] } }, [
@@ -140,6 +158,7 @@ function follow(actor: ContainerActor, parts: EngineParts, running: Running): Ex
     output: process.output,
     write: (data) => process.write(data),
     closeInput: () => process.closeInput(),
+    resize: (size) => process.resize(size),
     kill: (signal) => process.signal(signalNumber(signal)),
     ended,
   };
@@ -165,9 +184,9 @@ async function untilEnded(
   return { ...end, isTimedOut };
 }
 
-async function endExec(parts: EngineParts, process: ExecProcess): Promise<void> {
+async function endExec(parts: EngineParts, process: ExecProcess, end: () => Promise<void>): Promise<void> {
   try {
-    await process.kill();
+    await end();
   } catch (error) {
     parts.log.error('exec could not be killed', { pid: process.identity.pid, error: messageOf(error) });
   }

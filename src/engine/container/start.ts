@@ -7,6 +7,7 @@ import { runtimeOf } from '../parts.ts';
 import type { PreparedRun, RunPlan, RunRef, StartFailure } from '../ports.ts';
 import { readySandbox } from '../sandbox/make.ts';
 import type { ContainerActor } from './actor.ts';
+import { connectAttachments, endAttachments } from './attach.ts';
 import { cleanRun } from './clean.ts';
 import { commitExit, followRun } from './exit.ts';
 import { describePhase, isLive } from './state.ts';
@@ -101,6 +102,7 @@ async function driveStart(
   using _ = abortWhenLate(actor, parts, abort);
   try {
     const processes = await makeRun(actor, parts, run, abort.signal);
+    await actor.step('start.attach', () => untilAborted(connectAttachments(actor, run), abort.signal));
     const hasReleased = await releaseRun(actor, parts, run, processes);
     if (!hasReleased) throw abortError(abort.signal);
   } catch (error) {
@@ -273,6 +275,7 @@ export async function failStart(actor: ContainerActor, parts: EngineParts, run: 
     if (state.phase !== 'starting' || state.run.number !== run.number) return;
     commitExit(actor, failureRecord(state.run, error, parts.clock.wall()));
   });
+  endAttachments(actor);
   actor.cleaning = detached(parts.log, 'cleaning', cleanRun(actor, parts, run));
 }
 

@@ -16,6 +16,7 @@ function session(
     id: 'exec',
     output: output(),
     write: async () => undefined,
+    resize: () => undefined,
     closeInput: () => undefined,
     kill: () => true,
     ended: Promise.resolve({ isTimedOut: false, isOutputCut: false, ...end }),
