@@ -128,7 +128,12 @@ export class Snapshots {
     // A volatile overlay leaves a mark, and with it the kernel refuses the next mount. After a crash of the host the
     // container's files may be incomplete, as on any disk without fsync; a container that is started again keeps them.
     await rm(`${this.#pathOf(containerId)}/work/work/incompat`, { recursive: true, force: true });
-    await this.#mount(target, 0, this.#options(containerId, snapshot.lower, userNamespace !== undefined), userNamespace);
+    await this.#mount(
+      target,
+      0,
+      this.#options(containerId, snapshot.lower, userNamespace !== undefined),
+      userNamespace,
+    );
   }
 
   /**
