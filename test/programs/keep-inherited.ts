@@ -7,4 +7,4 @@ const isHandedOn = (): boolean =>
 
 const before = isHandedOn();
 keepInheritedDescriptors();
-console.log(JSON.stringify([before, isHandedOn()]));
+process.stdout.write(`${JSON.stringify([before, isHandedOn()])}\n`);

@@ -7,7 +7,7 @@ import type { Image } from '../../../../src/engine/ports.ts';
 import { BerthError } from '../../../../src/base/errors.ts';
 import { signalNumber } from '../../../../src/base/signals.ts';
 import type { SignalName } from '../../../../src/base/signals.ts';
-import type { ContainerConfig } from '../../../../src/gen/cri/api.ts';
+import type { ContainerConfig, UserNamespace } from '../../../../src/gen/cri/api.ts';
 import {
   CreateContainerRequest,
   ImageSpec,
@@ -20,7 +20,6 @@ import {
   NamespaceOption,
   PodSandboxConfig,
   Signal,
-  UserNamespace,
 } from '../../../../src/gen/cri/api.ts';
 import { containerConfig, message } from '../../../support/cri.ts';
 import { engineImage, podRow } from '../../../support/cri-rows.ts';
