@@ -1,5 +1,5 @@
 import { BerthError } from '../../src/base/errors.ts';
-import type { Image, ImagePath, ImageStorage, Images } from '../../src/engine/ports.ts';
+import type { Image, ImagePath, ImageStorage, Images, PullRequest } from '../../src/engine/ports.ts';
 import type { FakeHost } from './fake-host.ts';
 import type { Power } from './power.ts';
 
@@ -15,10 +15,11 @@ export const testImage: Image = {
   layers: 1,
 };
 
-/** The port Images with one image that is always there. */
+/** The port Images with one image that is always there at first. A registry has every other one. */
 export class FakeImages implements Images {
   readonly #host: FakeHost;
   readonly #power: Power;
+  #images: readonly Image[] = [testImage];
 
   constructor(host: FakeHost, power: Power) {
     this.#host = host;
@@ -26,11 +27,12 @@ export class FakeImages implements Images {
   }
 
   list(): readonly Image[] {
-    return [testImage];
+    return this.#images;
   }
 
   find(name: string): Image {
-    if (name === 'test') return testImage;
+    const found = this.#images.find((image) => image === testImage && name === 'test') ?? this.#calledBy(name);
+    if (found !== undefined) return found;
     throw new BerthError('NotFound', `Cannot find image "${name}": there is none`, { field: 'image' });
   }
 
@@ -38,24 +40,45 @@ export class FakeImages implements Images {
     return Promise.reject(new BerthError('Unsupported', 'no import in memory'));
   }
 
-  pull(): Promise<Image> {
-    return Promise.resolve(testImage);
+  pull({ name, onProgress }: PullRequest): Promise<Image> {
+    return this.#slow(() => {
+      const hex = Buffer.from(name).toString('hex').padEnd(64, '0').slice(-64);
+      const digests = [`${name.replace(/[:@][^/]*$/, '')}@sha256:${hex}`];
+      const names = name.includes('@') ? [] : [name];
+      const image = this.#calledBy(name) ?? { ...testImage, id: `sha256:${hex}`, names, digests };
+      if (!this.#images.includes(image)) this.#images = [...this.#images, image];
+      onProgress({ step: 'done', bytes: image.sizeBytes });
+      return image;
+    });
   }
 
-  removeAll(): Promise<boolean> {
-    return Promise.reject(new BerthError('Unsupported', 'no removal in memory'));
+  removeAll(id: string): Promise<boolean> {
+    return this.#slow(() => {
+      this.find(id);
+      this.#images = this.#images.filter((image) => image.id !== id);
+      return true;
+    });
   }
 
   prune(): Promise<readonly Image[]> {
-    return Promise.resolve([]);
+    return this.#slow(() => {
+      const removed = this.#images.filter(({ isPinned }) => !isPinned);
+      this.#images = this.#images.filter(({ isPinned }) => isPinned);
+      return removed;
+    });
   }
 
   storage(): Promise<ImageStorage> {
-    return Promise.resolve({ path: '/images', usedBytes: testImage.sizeBytes, usedInodes: 1 });
+    const usedBytes = this.#images.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    return Promise.resolve({ path: '/images', usedBytes, usedInodes: this.#images.length });
   }
 
   remove(): Promise<void> {
     return Promise.reject(new BerthError('Unsupported', 'no removal in memory'));
+  }
+
+  #calledBy(name: string): Image | undefined {
+    return this.#images.find(({ id, names, digests }) => [id, ...names, ...digests].includes(name));
   }
 
   prepareSnapshot(containerId: string): Promise<void> {

@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { test } from 'node:test';
 import { setInterval } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { FakeRegistry } from '../support/fake-registry.ts';
 import { compress } from '../support/images.ts';
 import { tarWithoutEnd } from '../support/tar.ts';
 import { openStore } from './store.ts';
 
+const run = promisify(execFile);
 const FILE_BYTES = 300 << 20;
 const MOST_GROWTH_BYTES = 120 << 20;
 
@@ -40,3 +44,22 @@ for (const [what, pack] of [
     assert.ok(growth < MOST_GROWTH_BYTES, `grew by ${Math.round(growth / 1e6)} MB`);
   });
 }
+
+test('a pull of large layers takes little memory, and never keeps the daemon from other things for long', async () => {
+  await using registry = await FakeRegistry.open();
+  await using store = await openStore();
+  const layers = ['a', 'b'].map((name) => {
+    const content = Buffer.alloc(150 << 20);
+    for (let at = 0; at < content.length; at += block.length) block.copy(content, at);
+    return [{ name, content }];
+  });
+  registry.push('large', '1', { layers, compression: 'zstd' });
+  const program = new URL('./pull-name.ts', import.meta.url).pathname;
+
+  const args = [program, store.root, store.options.runRoot, `${registry.host}/large:1`];
+  const { stdout } = await run(process.execPath, args, { encoding: 'utf8' });
+
+  const [, grown = Infinity, blocked = Infinity] = /grown (\d+) blocked (\d+)/.exec(stdout) ?? [];
+  assert.ok(Number(grown) < MOST_GROWTH_BYTES, `grew by ${Math.round(Number(grown) / 1e6)} MB`);
+  assert.ok(Number(blocked) < 500, `blocked for ${blocked} ms`);
+});

@@ -5,8 +5,8 @@ import { test } from 'node:test';
 import type { PullProgress } from '../../src/engine/ports.ts';
 import { hostPlatform } from '../../src/images/platform.ts';
 import { startDockerRegistry } from '../support/docker-registry.ts';
-import { FakeRegistry } from '../support/fake-registry.ts';
-import { busyboxRoot, idOf, pushedImage } from '../support/images.ts';
+import { FakeRegistry, INDEX_TYPE } from '../support/fake-registry.ts';
+import { busyboxRoot, idOf, makeOciArchive, pushedImage } from '../support/images.ts';
 import type { TestImage } from '../support/images.ts';
 import { NOTHING, openStore } from './store.ts';
 
@@ -150,7 +150,6 @@ test('what is there already costs one question', async () => {
 test('an image that was imported is not downloaded again, whatever its layers are packed with', async () => {
   await using registry = await FakeRegistry.open();
   await using store = await openStore();
-  const { makeOciArchive } = await import('../support/images.ts');
   const [imported] = await store.load(makeOciArchive([{ ...APP, names: ['mine'] }]));
   registry.push('app', '1', { ...APP, compression: 'gzip' });
 
@@ -162,27 +161,37 @@ test('an image that was imported is not downloaded again, whatever its layers ar
   assert.deepEqual(store.census(), { staged: [], blobs: 4, layers: 2, mounts: [] });
 });
 
-test('of an index the image for this host is taken, and the digest is that of the index', async () => {
-  await using registry = await FakeRegistry.open();
-  await using store = await openStore();
-  const { architecture } = hostPlatform;
-  const own: TestImage = { layers: [{ own: 'x' }] };
-  const platform = (variant: string) => ({ os: 'linux', architecture, variant });
-  const digest = registry.pushIndex('multi', '1', [
-    { image: { layers: [{ s390x: 'x' }], architecture: 's390x' }, platform: { os: 'linux', architecture: 's390x' } },
-    { image: { layers: [{ attestation: 'x' }] }, platform: { os: 'unknown', architecture: 'unknown' } },
-    { image: { layers: [{ windows: 'x' }] }, platform: { os: 'windows', architecture } },
-    { image: { layers: [{ newer: 'x' }] }, platform: platform('v99') },
-    { image: own, platform: platform(architecture === 'arm64' ? 'v8' : '') },
-    { image: { layers: [{ second: 'x' }] }, platform: platform('') },
-  ]);
+for (const type of [INDEX_TYPE, 'application/vnd.docker.distribution.manifest.list.v2+json']) {
+  test(`of an index of type ${type} the image for this host is taken, and the digest is that of the index`, async () => {
+    await using registry = await FakeRegistry.open();
+    await using store = await openStore();
+    const { architecture } = hostPlatform;
+    const own: TestImage = { layers: [{ own: 'x' }] };
+    const platform = (variant: string) => ({ os: 'linux', architecture, variant });
+    const digest = registry.pushIndex(
+      'multi',
+      '1',
+      [
+        {
+          image: { layers: [{ s390x: 'x' }], architecture: 's390x' },
+          platform: { os: 'linux', architecture: 's390x' },
+        },
+        { image: { layers: [{ attestation: 'x' }] }, platform: { os: 'unknown', architecture: 'unknown' } },
+        { image: { layers: [{ windows: 'x' }] }, platform: { os: 'windows', architecture } },
+        { image: { layers: [{ newer: 'x' }] }, platform: platform('v99') },
+        { image: own, platform: platform(architecture === 'arm64' ? 'v8' : '') },
+        { image: { layers: [{ second: 'x' }] }, platform: platform('') },
+      ],
+      type,
+    );
 
-  const image = await store.pull(`${registry.host}/multi:1`);
+    const image = await store.pull(`${registry.host}/multi:1`);
 
-  assert.equal(image.id, idOf(own));
-  assert.deepEqual(image.digests, [`${registry.host}/multi@${digest}`]);
-  assert.deepEqual(await store.pull(`${registry.host}/multi@${digest}`), image);
-});
+    assert.equal(image.id, idOf(own));
+    assert.deepEqual(image.digests, [`${registry.host}/multi@${digest}`]);
+    assert.deepEqual(await store.pull(`${registry.host}/multi@${digest}`), image);
+  });
+}
 
 test('progress begins with the question, has every layer with its size, and ends with the image', async () => {
   await using registry = await FakeRegistry.open();

@@ -71,14 +71,15 @@ export class FakeRegistry implements AsyncDisposable {
     repository: string,
     tag: string,
     images: readonly { readonly image: TestImage; readonly platform: object | undefined }[],
+    indexType = INDEX_TYPE,
   ): string {
     const manifests = images.map(({ image, platform }) => {
       const { manifest, mediaType } = pushedImage(image);
       const digest = this.push(repository, sha256(manifest), image);
       return { mediaType, digest, size: manifest.length, ...(platform === undefined ? {} : { platform }) };
     });
-    const content = json({ schemaVersion: 2, mediaType: INDEX_TYPE, manifests });
-    return this.putManifest(repository, tag, content, INDEX_TYPE);
+    const content = json({ schemaVersion: 2, mediaType: indexType, manifests });
+    return this.putManifest(repository, tag, content, indexType);
   }
 
   putManifest(repository: string, tag: string, content: Buffer, mediaType: string): string {
