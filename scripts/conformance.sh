@@ -18,6 +18,7 @@ make_test_images
 
 child=
 work=$(mktemp -d /var/tmp/berth-conformance.XXXXXX)
+chmod 711 "$work" # as /run is: the users of a pod's own come through to its root
 name=${work##*/}
 # The suite's own cgroup, where a runtime does not tell its driver.
 suites_cgroups=$(find /sys/fs/cgroup -maxdepth 2 -type d -name test.slice)

@@ -104,14 +104,13 @@ volumeStory(
     await daemon.kill();
     await daemon.boot();
     await daemon.untilRecovered();
-    await pods.cri.images.removeImage({ image: message(ImageSpec, { image: imageId }) }).catch(() => undefined);
+    await pods.cri.images.removeImage({ image: message(ImageSpec, { image: imageId }) });
     await pods.start(id);
     assert.equal(await pods.exec(id, 'cat', '/volume/etc/passwd'), 'of the image\n');
 
     const layers = `${daemon.root}/state/snapshots/l`;
     const before = readdirSync(layers).length;
     await pods.cri.runtime.removeContainer({ containerId: id });
-    await pods.cri.images.removeImage({ image: message(ImageSpec, { image: imageId }) });
     while (readdirSync(layers).length >= before) await sleepFor(10);
   },
 );
