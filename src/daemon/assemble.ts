@@ -50,7 +50,7 @@ export async function assemble(config: Config, log: Log): Promise<Assembly> {
   children.adoptOrphans();
   const thread = new NamespaceThread();
   const streams = new StreamThread();
-  const isInChroot = await thread.call({ op: 'is-in-chroot' });
+
   const outside = new Outside(children);
   const layout = detectCgroupLayout();
 
@@ -65,14 +65,27 @@ export async function assemble(config: Config, log: Log): Promise<Assembly> {
       return code;
     },
   });
-  const runtimes = new Map<string, Runtime>();
-  for (const [handler, { path }] of Object.entries(config.runtime.handlers)) {
-    const programs = { runtimePath: path, monitorPath: config.monitor.path, initProgram: config.sandbox.init };
-    const options = { handler, ...programs, runRoot: run, isInChroot };
-    const parts = { cgroupParent: config.cgroup.parent, clock, children, processes, thread, streams, outside, layout };
-    runtimes.set(handler, await openOciRuntime({ ...options, ...parts }));
-  }
-  const images = await openImages({
+  const openRuntimes = async () => {
+    const isInChroot = await thread.call({ op: 'is-in-chroot' });
+    const runtimes = new Map<string, Runtime>();
+    for (const [handler, { path }] of Object.entries(config.runtime.handlers)) {
+      const programs = { runtimePath: path, monitorPath: config.monitor.path, initProgram: config.sandbox.init };
+      const options = { handler, ...programs, runRoot: run, isInChroot };
+      const parts = {
+        cgroupParent: config.cgroup.parent,
+        clock,
+        children,
+        processes,
+        thread,
+        streams,
+        outside,
+        layout,
+      };
+      runtimes.set(handler, await openOciRuntime({ ...options, ...parts }));
+    }
+    return { runtimes, isInChroot };
+  };
+  const openedImages = openImages({
     root: state,
     runRoot: run,
     children,
@@ -83,7 +96,7 @@ export async function assemble(config: Config, log: Log): Promise<Assembly> {
     pinned: config.images.pinned,
   });
   const failpoints = parseFailpoints(process.env['BERTH_FAIL']);
-  const network = await openNetwork({
+  const openedNetwork = openNetwork({
     configFolder: config.network.conf_dir,
     pluginFolders: config.network.plugin_dirs,
     pluginTimeoutMs: config.network.plugin_timeout,
@@ -96,6 +109,9 @@ export async function assemble(config: Config, log: Log): Promise<Assembly> {
     log,
     failpoints,
   });
+  // Side by side: each of them waits for programs and disks.
+  const opened = await Promise.all([openRuntimes(), openedImages, openedNetwork]);
+  const [{ runtimes, isInChroot }, images, network] = opened;
   const namespaces = new PinnedNamespaces({ runRoot: run, netnsFolder: config.network.netns_dir, children, thread });
   const engine = new Engine({
     clock,
