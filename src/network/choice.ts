@@ -26,6 +26,8 @@ export class NetworkChoice {
   /** What was found to stand against the network of the folder, although its configuration can be read. */
   #asked: { readonly network: NetworkList; readonly at: number; readonly obstacle: string | undefined } | undefined;
 
+  #refreshing: Promise<void> | undefined;
+
   constructor(parts: {
     folder: ConfigFolder;
     builtIn: BuiltInNetwork | undefined;
@@ -64,8 +66,13 @@ export class NetworkChoice {
     if (this.#folder.content.kind === 'none') await this.#builtIn?.examine();
   }
 
-  /** Looks at everything anew, and asks plugins that can tell whether they work. */
-  async refresh(): Promise<void> {
+  /** Looks at everything anew, and asks plugins that can tell whether they work. Who comes meanwhile shares the look. */
+  refresh(): Promise<void> {
+    this.#refreshing ??= this.#refreshOnce().finally(() => (this.#refreshing = undefined));
+    return this.#refreshing;
+  }
+
+  async #refreshOnce(): Promise<void> {
     await this.read();
     const { content } = this.#folder;
     if (content.kind === 'network') await this.#ask(content.network);

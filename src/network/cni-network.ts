@@ -86,8 +86,7 @@ export class CniNetwork implements Network, AsyncDisposable {
   async #lookOnce(): Promise<void> {
     const { choice, firewall, log } = this.#parts;
     try {
-      await choice.refresh();
-      if (!this.#isClosed) await firewall.recheck();
+      await Promise.all([choice.refresh(), this.#isClosed ? undefined : firewall.recheck()]);
     } catch (error) {
       log.error('the network cannot be looked at', { error: messageOf(error) });
     } finally {

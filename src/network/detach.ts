@@ -1,4 +1,4 @@
-import { access } from 'node:fs/promises';
+import { statfs } from 'node:fs/promises';
 import { BerthError } from '../base/errors.ts';
 import { shortId } from '../base/ids.ts';
 import { removeAttachment } from './cni/chain.ts';
@@ -7,6 +7,10 @@ import { endLeftoverPlugins } from './leftover-plugins.ts';
 import type { NetworkParts } from './parts.ts';
 import type { AttachmentRecord, BrokenRecord } from './records.ts';
 import { forgetFlows } from './stale-flows.ts';
+
+/** What a namespace's file is on. @see linux/magic.h */
+const NSFS_MAGIC = 0x6e736673;
+const PROC_SUPER_MAGIC = 0x9fa0;
 
 /**
  * Disconnects a sandbox by what was written down for it. Its host ports are forwarded no more and free again before any
@@ -81,11 +85,12 @@ function guess(
   };
 }
 
+/** A pin that was taken away, or a file in its place, is no namespace: then plugins are told that there is none. */
 async function ifThere(netns: string | undefined): Promise<string> {
   if (netns === undefined) return '';
   try {
-    await access(netns);
-    return netns;
+    const { type } = await statfs(netns);
+    return type === NSFS_MAGIC || type === PROC_SUPER_MAGIC ? netns : '';
   } catch {
     return ''; // somebody took it away
   }

@@ -1,6 +1,7 @@
 import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { isMissing, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
+import { BUILT_IN_NAME } from './builtin/builtin.ts';
 import type { Attachment } from './cni/chain.ts';
 import type { JsonObject } from './cni/config.ts';
 import { isObject, parseJson, parseList, writeList } from './cni/config.ts';
@@ -18,6 +19,7 @@ export interface AttachmentRecord extends Attachment {
 /** A record that cannot be read: what its name says. */
 export interface BrokenRecord {
   readonly file: string;
+  readonly isBuiltIn: boolean;
   readonly containerId: string;
   readonly ifName: string;
   readonly why: string;
@@ -36,7 +38,6 @@ const NAME = /^.+-([0-9a-f]{64})-([^-]+)$/;
 export class AttachmentRecords {
   readonly #folder: string;
   readonly #log: Log;
-  #isMade = false;
 
   /** @param folder it is made, for root alone: arguments of plugins may be secret */
   constructor(folder: string, log: Log) {
@@ -46,8 +47,7 @@ export class AttachmentRecords {
 
   /** Replaces an earlier one of the same sandbox. */
   async save(record: AttachmentRecord): Promise<void> {
-    if (!this.#isMade) await mkdir(this.#folder, { recursive: true, mode: 0o700 });
-    this.#isMade = true;
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     const name = nameOf(record);
     const temporary = `${this.#folder}/${TEMPORARY}${name}`;
     await writeFile(temporary, encode(record), { mode: 0o600 });
@@ -97,7 +97,8 @@ export class AttachmentRecords {
   async #read(name: string): Promise<AttachmentRecord | BrokenRecord | undefined> {
     const broken = (why: string): BrokenRecord => {
       this.#log.warn('a record of a network cannot be read', { file: name, why });
-      return { file: name, containerId: idOf(name), ifName: name.slice(name.lastIndexOf('-') + 1), why };
+      const isBuiltIn = name.startsWith(`${BUILT_IN_NAME}-`);
+      return { file: name, isBuiltIn, containerId: idOf(name), ifName: name.slice(name.lastIndexOf('-') + 1), why };
     };
     try {
       const record = decode(parseJson(await readFile(`${this.#folder}/${name}`, 'utf8')));

@@ -23,7 +23,7 @@ export async function restoreSandboxes(parts: NetworkParts, sandboxes: readonly 
       parts.log.error('the network of a sandbox cannot be taken over', fields);
     }
   }
-  if (all.some((record) => !('why' in record) && record.isBuiltIn)) builtIn.takeOver();
+  if (all.some(({ isBuiltIn }) => isBuiltIn)) builtIn.takeOver();
   else await builtIn.remove();
   await firewall.takeOver();
   collectStale(parts, all).catch((error: unknown) => {

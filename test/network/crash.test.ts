@@ -112,6 +112,23 @@ test('a record that cannot be read is put right with what its name says', async 
   assert.match(lab.said.join('\n'), /warn a record of a network cannot be read/);
 });
 
+test('a bridge is not taken from a sandbox whose record cannot be read', async () => {
+  await using lab = await new NetworkLab({ usesBuiltIn: true }).open();
+  const order = await lab.order({ ports });
+  const { addresses } = await lab.attach(order);
+  writeFileSync(`${lab.stateFolder}/results/berth-${order.sandboxId}-eth0`, 'garbage');
+
+  await lab.open();
+  await lab.network.restore([{ sandboxId: order.sandboxId, ports, addresses }]);
+
+  assert.ok(lab.census().includes('link berth0'));
+  const rival = await lab.order({ ports });
+  await assert.rejects(lab.attach(rival), { code: 'AlreadyExists' }, 'nor its host port');
+  await lab.unpin(rival.sandboxId);
+  await lab.detach(order);
+  assert.deepEqual(lab.addresses(), []);
+});
+
 test('a record of a network that nobody knows any more is given up, and said so', async () => {
   const lab = new NetworkLab();
   await using _ = lab;

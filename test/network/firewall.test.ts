@@ -75,6 +75,27 @@ for (const [name, build, remove] of FIREWALLS) {
   });
 }
 
+test('a built-in network that is used only later passes other firewalls too', async () => {
+  sh('iptables -P FORWARD DROP');
+  const lab = new NetworkLab({ usesBuiltIn: true });
+  await using _ = lab;
+  await lab.configure([BRIDGE]);
+  await lab.open();
+  const first = await lab.order({ ports: [{ protocol: 'tcp', hostPort: 8081, containerPort: 80 }] });
+  await lab.attach(first);
+  assert.deepEqual(forwardedPorts(), ['8081/tcp']);
+  sh('rm /run/lab/net.d/*');
+  await lab.network.look();
+  const order = await lab.order({ ports });
+  await lab.attach(order);
+  await lab.answer(order.netns, 80);
+
+  assert.equal(await ask({ from: OUTSIDE.netns, to: HOST[4], port: 8080 }), OUTSIDE[4]);
+  await lab.detach(order);
+  await lab.detach(first);
+  sh('iptables -P FORWARD ACCEPT; iptables -F FORWARD; nft delete table ip filter');
+});
+
 test('what an administrator forbids explicitly stays forbidden', async () => {
   sh('iptables -P FORWARD DROP; iptables -A FORWARD -i berth0 -d 192.168.77.2 -j REJECT');
   const { lab, order } = await servingLab();

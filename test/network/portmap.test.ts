@@ -41,6 +41,15 @@ test('rules of a plugin for host ports go with the sandbox, also when its namesp
   await lab.network.detach(order.sandboxId, order.netns); // a path where nothing is any more
   assert.doesNotMatch(sh('iptables-save -t nat'), /8080/);
   assert.deepEqual(lab.addresses(), []);
+
+  const other = await lab.order({ ports });
+  await lab.attach(other);
+  await lab.unpin(other.sandboxId);
+  sh(`: >${other.netns}`); // as a reboot leaves it on a disk
+  await lab.network.detach(other.sandboxId, other.netns);
+  sh(`rm ${other.netns}`);
+  assert.doesNotMatch(sh('iptables-save -t nat'), /8080/);
+  assert.deepEqual(lab.addresses(), []);
 });
 
 test('a bandwidth is kept by the plugin for it', async () => {

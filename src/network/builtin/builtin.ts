@@ -22,6 +22,8 @@ export interface BuiltInParts {
   readonly log: Log;
 }
 
+export const BUILT_IN_NAME = 'berth';
+
 const PLUGINS = ['bridge', 'host-local'] as const;
 const DEADLINE_MS = 10_000;
 
@@ -48,7 +50,7 @@ export class BuiltInNetwork {
     const ranges = this.#subnets().map((subnet) => [{ subnet: formatCidr(networkOf(subnet)) }]);
     const ipam = { type: 'host-local', dataDir: this.#parts.addressFolder, ranges };
     const bridge = { type: 'bridge', bridge: BRIDGE, isDefaultGateway: true, ipMasq: false, hairpinMode: true, ipam };
-    return parseList(JSON.stringify({ cniVersion: '1.0.0', name: 'berth', plugins: [bridge] }));
+    return parseList(JSON.stringify({ cniVersion: '1.0.0', name: BUILT_IN_NAME, plugins: [bridge] }));
   }
 
   async examine(): Promise<void> {

@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { open, readdir } from 'node:fs/promises';
 import { BerthError, errnoOf, isMissing, messageOf } from '../../base/errors.ts';
 import type { JsonObject, NetworkList } from './config.ts';
@@ -68,7 +69,7 @@ async function configNames(folder: string, suffix: RegExp): Promise<string[]> {
 }
 
 async function readSmall(file: string): Promise<string> {
-  await using handle = await open(file, 'r');
+  await using handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK); // a FIFO would have us wait
   const { size } = await handle.stat();
   if (size > LARGEST_FILE_BYTES) {
     throw new BerthError('InvalidArgument', `it has ${size} bytes: must have at most ${LARGEST_FILE_BYTES}`);

@@ -1,4 +1,4 @@
-import { messageOf } from '../../base/errors.ts';
+import { errorCodeOf, messageOf } from '../../base/errors.ts';
 import type { Cidr } from '../../base/ip.ts';
 import { formatCidr, networkOf } from '../../base/ip.ts';
 import type { Log } from '../../base/log.ts';
@@ -28,6 +28,7 @@ export class Firewall {
   #generation: number | undefined;
   /** The fixed part, as nft lists it. */
   #fixedPart: string | undefined;
+  #isAcceptedElsewhere = false;
   #lastTrouble: string | undefined;
 
   constructor(nft: Nft, log: Log) {
@@ -61,7 +62,8 @@ export class Firewall {
     return this.#mailbox.run(async () => {
       try {
         await this.#settleOnce();
-      } catch {
+      } catch (error) {
+        if (errorCodeOf(error) === 'DeadlineExceeded') throw error;
         await this.#settleOnce(); // what it built on may have changed in that moment; now all of it is looked at
       }
     });
@@ -110,7 +112,8 @@ export class Firewall {
     this.#generation = undefined;
 
     let changes = await this.#load(isUntouched);
-    if (!isUntouched && this.#subnets.length > 0) changes += await this.#acceptElsewhere();
+    const isAccepted = isUntouched && this.#isAcceptedElsewhere;
+    if (this.#subnets.length > 0 && !isAccepted) changes += await this.#acceptElsewhere();
     const after = readRulesetGeneration();
     const isOurs = before !== undefined && after === before + changes;
     if (isOurs) this.#generation = after;
@@ -142,7 +145,9 @@ export class Firewall {
 
   /** Returns how many changes that took. */
   async #acceptElsewhere(): Promise<number> {
+    this.#isAcceptedElsewhere = false;
     const chains = await acceptInForeignChains(this.#nft);
+    this.#isAcceptedElsewhere = true;
     if (chains.length > 0) this.#log.info('the bridge was let through the chains of another firewall', { chains });
     return chains.length;
   }
