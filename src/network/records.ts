@@ -54,9 +54,17 @@ export class AttachmentRecords {
     await rename(temporary, `${this.#folder}/${name}`);
   }
 
-  /** Every record of the sandbox: none or one, unless somebody else has put files there. */
+  /**
+   * Every record of a sandbox that nothing is being done for at the moment: none or one, unless somebody else has put
+   * files there. What was never put in its place is of an ADD that was never begun, and is removed.
+   */
   async find(sandboxId: string): Promise<(AttachmentRecord | BrokenRecord)[]> {
-    return this.#readAll((await this.#names()).filter((name) => idOf(name) === sandboxId));
+    const names = (await this.#names()).filter((name) => idOf(name) === sandboxId);
+    const records = await this.#readAll(names);
+    if (records.length < names.length) {
+      for (const name of names) await rm(`${this.#folder}/${TEMPORARY}${name}`, { force: true });
+    }
+    return records;
   }
 
   async all(): Promise<(AttachmentRecord | BrokenRecord)[]> {
@@ -93,7 +101,6 @@ export class AttachmentRecords {
     return records;
   }
 
-  /** One that was never put in its place is of an ADD that was never begun. */
   async #read(name: string): Promise<AttachmentRecord | BrokenRecord | undefined> {
     const broken = (why: string): BrokenRecord => {
       this.#log.warn('a record of a network cannot be read', { file: name, why });
@@ -104,9 +111,7 @@ export class AttachmentRecords {
       const record = decode(parseJson(await readFile(`${this.#folder}/${name}`, 'utf8')));
       return nameOf(record) === name ? record : broken('it is of another attachment');
     } catch (error) {
-      if (!isMissing(error)) return broken(messageOf(error));
-      await rm(`${this.#folder}/${TEMPORARY}${name}`, { force: true });
-      return undefined;
+      return isMissing(error) ? undefined : broken(messageOf(error));
     }
   }
 }

@@ -97,6 +97,17 @@ test('a detach that was cut off is done again from the beginning', async () => {
   await cleanAfterCrash(lab, order);
 });
 
+test('a record that was begun when the daemon died is of nothing, and goes', async () => {
+  await using lab = await new NetworkLab({ usesBuiltIn: true }).open();
+  const order = await lab.order();
+  await lab.attach(order);
+  sh(`cd ${lab.stateFolder}/results && echo half >.new-berth-${'d'.repeat(64)}-eth0`);
+  assert.equal((await lab.network.find()).length, 2);
+  await lab.network.detach('d'.repeat(64), undefined);
+  assert.deepEqual(await lab.network.find(), [order.sandboxId]);
+  await lab.detach(order);
+});
+
 test('a record that cannot be read is put right with what its name says', async () => {
   const lab = new NetworkLab();
   await using _ = lab;
