@@ -238,7 +238,7 @@ test('a network of version 1.1.0 is asked whether it works, and told what is in 
   lab.writePlugin(
     'odd',
     `case $CNI_COMMAND in
-    STATUS) [ ! -e /run/lab/down ] || { echo '{"code":50,"msg":"the agent is down"}'; exit 1; } ;;
+    STATUS) [ ! -e /run/lab/down ] || { echo '{"code":50,"msg":"the backend is down"}'; exit 1; } ;;
     GC) cat >/run/lab/gc-new; mv /run/lab/gc-new /run/lab/gc ;;
     *) echo '{"cniVersion":"1.1.0","ips":[{"address":"10.99.0.9/24"}]}' ;;
     esac`,
@@ -247,9 +247,9 @@ test('a network of version 1.1.0 is asked whether it works, and told what is in 
   await lab.configure([{ type: 'odd' }], { cniVersion: '1.1.0' });
   await lab.open();
   await lab.network.look();
-  assert.equal(lab.network.trouble, 'network plugin "odd" says: the agent is down (code 50)');
+  assert.equal(lab.network.trouble, 'network plugin "odd" says: the backend is down (code 50)');
   const order = await lab.order();
-  await assert.rejects(lab.attach(order), { code: 'Unavailable', message: /the agent is down/ });
+  await assert.rejects(lab.attach(order), { code: 'Unavailable', message: /the backend is down/ });
   rmSync('/run/lab/down');
   await lab.attach(order);
 
