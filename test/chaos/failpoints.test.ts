@@ -37,7 +37,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
       await daemon.untilPrinted(id, 'ready');
       return id;
     },
-    act: (daemon, id) => daemon.stop(id, { graceMs: 1_500 }),
+    act: (daemon, id) => daemon.stop(id, { graceMs: 3_000 }),
     verify: verifyStopped,
   },
   exit: {
@@ -98,7 +98,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   },
   'stop.young': {
     prepare: async (daemon) => (await daemon.run(`sleep 0.4; ${COUNTER}`)).id,
-    act: (daemon, id) => daemon.stop(id, { graceMs: 1_500 }),
+    act: (daemon, id) => daemon.stop(id, { graceMs: 3_000 }),
     verify: verifyStopped,
   },
   'exit.log': {
@@ -149,7 +149,7 @@ function scenarioOf(point: string): Scenario {
 }
 
 async function verifyStopped(daemon: Daemon, id: string): Promise<void> {
-  await daemon.stop(id, { graceMs: 1_500 });
+  await daemon.stop(id, { graceMs: 3_000 });
   const { exit } = await daemon.untilPhase(id, 'exited');
   assert.equal(exit?.cause, 'stop');
   assert.equal(terms(await daemon.output(id)), 1, 'one stop signal');
