@@ -19,10 +19,15 @@ import { currentRun, describePhase, exitOf, isLive } from './container/state.ts'
 import type { ContainerRow, ExitRecord } from './container/state.ts';
 import { isOver, stopContainer } from './container/stop.ts';
 import type { StopRequest, StopResult } from './container/stop.ts';
+import { updateContainer } from './container/update.ts';
+import type { UpdateRequest } from './container/update.ts';
+import { detailsOfContainer, usageOfContainer } from './container/usage.ts';
+import type { ContainerUsage } from './container/usage.ts';
 import { explainContainer } from './container/why.ts';
 import type { Explanation } from './container/why.ts';
+import type { CpuRates } from './cpu-rates.ts';
 import { runtimeOf } from './parts.ts';
-import type { LogLine, LogQuery, RunUsage, TerminalSize } from './ports.ts';
+import type { LogLine, LogQuery, RunDetails, SnapshotUsage, TerminalSize } from './ports.ts';
 import type { EventRow } from './rows.ts';
 import type { SandboxRow } from './sandbox/state.ts';
 
@@ -42,9 +47,11 @@ export interface LogOptions extends Omit<LogQuery, 'follow'> {
 /** The verbs, by what people call a container: its id, its name, or a prefix of its id that fits one only. */
 export class Containers {
   readonly #parts: CreateParts;
+  readonly #rates: CpuRates;
 
-  constructor(parts: CreateParts) {
+  constructor(parts: CreateParts, rates: CpuRates) {
     this.#parts = parts;
+    this.#rates = rates;
   }
 
   list(): readonly ContainerView[] {
@@ -83,6 +90,13 @@ export class Containers {
 
   async resume(wanted: string): Promise<void> {
     await resumeContainer(await this.#ready(wanted), this.#parts);
+  }
+
+  /** Changes its limits, of the run that lives and of those to come. */
+  async update(wanted: string, request: UpdateRequest): Promise<ContainerView> {
+    const actor = await this.#ready(wanted, request.signal);
+    await updateContainer(actor, this.#parts, request);
+    return viewOf(actor);
   }
 
   async remove(wanted: string, request: RemoveRequest): Promise<void> {
@@ -156,11 +170,21 @@ export class Containers {
     await runtimeOf(this.#parts, spec).reopenLog(actor.run(state.run.number), spec.logPath);
   }
 
-  /** What it uses now; undefined when it does not run. */
-  usage(wanted: string): RunUsage | undefined {
-    const actor = this.#parts.containers.find(wanted);
-    const { state } = actor;
-    return isLive(state) ? runtimeOf(this.#parts, actor.spec).usage(actor.run(state.run.number)) : undefined;
+  /** What it uses now; undefined when it does not run, or is not there any more. */
+  usage(id: string): ContainerUsage | undefined {
+    const actor = this.#parts.containers.get(id);
+    return actor === undefined ? undefined : usageOfContainer(actor, this.#parts, this.#rates);
+  }
+
+  /** Likewise with everything that is counted of it. */
+  async details(id: string): Promise<RunDetails | undefined> {
+    const actor = this.#parts.containers.get(id);
+    return actor === undefined ? undefined : detailsOfContainer(actor, this.#parts);
+  }
+
+  /** What they have written, by id, as it was last measured. @see Images.snapshotUsages */
+  snapshotUsages(ids: readonly string[]): Promise<ReadonlyMap<string, SnapshotUsage>> {
+    return this.#parts.images.snapshotUsages(ids);
   }
 
   async #ready(wanted: string, signal?: AbortSignal): Promise<ContainerActor> {

@@ -9,14 +9,18 @@ import type { CreateParts } from './container/create.ts';
 import { describePhase } from './container/state.ts';
 import type { ContainerRow } from './container/state.ts';
 import { Containers } from './containers.ts';
+import { CpuRates } from './cpu-rates.ts';
 import { Debts } from './debts.ts';
 import { detach } from './detach.ts';
 import type { EventFeed, FollowOptions } from './journal.ts';
 import { Journal } from './journal.ts';
+import { runtimeNamed } from './parts.ts';
 import { payersOf } from './payers.ts';
 import { Creations } from './creations.ts';
 import { podsOf } from './pods.ts';
 import type {
+  Counters,
+  Disk,
   Image,
   Images,
   ImageStorage,
@@ -86,8 +90,9 @@ export class Engine {
     this.#parts = { ...common, pods: podsOf(() => this.#parts) };
     this.#saved = saved;
     this.images = world.images;
-    this.containers = new Containers(this.#parts);
-    this.sandboxes = new Sandboxes(this.#parts, this.#sandboxesRecovered.promise);
+    const rates = new CpuRates();
+    this.containers = new Containers(this.#parts, rates);
+    this.sandboxes = new Sandboxes(this.#parts, rates, this.#sandboxesRecovered.promise);
     this.#load(saved);
   }
 
@@ -132,6 +137,16 @@ export class Engine {
   /** The names of the runtimes that containers can be run by. */
   get handlers(): readonly string[] {
     return [...this.#parts.runtimes.keys()];
+  }
+
+  /** What this host counts of containers. */
+  get counters(): Counters {
+    return runtimeNamed(this.#parts, this.#parts.settings.defaultHandler).counters;
+  }
+
+  /** The file system that containers write to. */
+  disk(): Promise<Disk> {
+    return this.#parts.images.disk();
   }
 
   get isRecovered(): boolean {

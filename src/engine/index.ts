@@ -1,5 +1,6 @@
 export { Engine } from './engine.ts';
 export type { ContainerView } from './containers.ts';
+export type { EventFeed } from './journal.ts';
 export type { SandboxView } from './sandboxes.ts';
 export type { ContainerRequest } from './container/spec.ts';
 export type { AttachRequest, AttachSession } from './container/attach.ts';
@@ -7,6 +8,8 @@ export type { ContainerRow, ExitRecord } from './container/state.ts';
 export { currentRun, describePhase, exitOf } from './container/state.ts';
 export type { ExecEnd, ExecRequest, ExecSession } from './container/exec.ts';
 export type { StopRequest, StopResult } from './container/stop.ts';
+export type { ContainerUsage } from './container/usage.ts';
+export type { SandboxUsage } from './sandbox/usage.ts';
 export type { Explanation } from './container/why.ts';
 export type { DebtRow, EventRow } from './rows.ts';
 export { STEPS } from './steps.ts';

@@ -12,6 +12,7 @@ import type { UnpackLimits } from './budget.ts';
 import type { Catalog } from './catalog.ts';
 import { loadCatalog } from './catalog.ts';
 import { collectGarbage } from './collect.ts';
+import { readDisk } from './disk.ts';
 import { Downloads } from './downloads.ts';
 import { Holds } from './holds.ts';
 import { needsOf } from './image-record.ts';
@@ -35,6 +36,7 @@ import { Removals } from './remove-all.ts';
 import { removeSnapshot } from './remove-snapshot.ts';
 import { removeTrees } from './remove-tree.ts';
 import { removeImage } from './remove.ts';
+import { SnapshotUsages } from './snapshot-usage.ts';
 import { Snapshots, loadSnapshots, usedBy } from './snapshots.ts';
 import type { Snapshot } from './snapshots.ts';
 import { TemporaryMounts } from './temporary-mounts.ts';
@@ -92,6 +94,7 @@ export async function openImages(options: ImagesOptions): Promise<Images> {
     catalog,
     layers,
     snapshots,
+    usages: new SnapshotUsages({ children, log, upperOf: (containerId) => snapshots.upperOf(containerId) }),
     temporary,
     registries,
     trust: new Trust(registries.env),
@@ -104,7 +107,7 @@ export async function openImages(options: ImagesOptions): Promise<Images> {
 
 /** The port Images. Each verb is a function of its own; this is their list. */
 function createImages(parts: ImageParts): Images {
-  const { catalog, snapshots } = parts;
+  const { catalog, snapshots, usages } = parts;
   const pulls = new Pulls(parts);
   const removals = new Removals(parts);
   return {
@@ -119,6 +122,8 @@ function createImages(parts: ImageParts): Images {
     prepareSnapshot: (containerId, imageId, snapshot) => prepareSnapshot(parts, containerId, imageId, snapshot),
     removeSnapshot: (containerId) => removeSnapshot(parts, containerId),
     findSnapshots: () => Promise.resolve(snapshots.containers),
+    snapshotUsages: (containerIds) => usages.of(containerIds),
+    disk: () => readDisk(parts.folders.snapshots),
     mount: (containerId, target, userNamespace) => snapshots.mount(containerId, target, userNamespace),
     mountVolume: (containerId, index, target, userNamespace) =>
       snapshots.mountVolume(containerId, index, target, userNamespace),

@@ -10,6 +10,7 @@ import type { Holds } from './holds.ts';
 import type { Layers } from './layers.ts';
 import type { RegistrySettings } from './registry/settings.ts';
 import type { Trust } from './registry/trust.ts';
+import type { SnapshotUsages } from './snapshot-usage.ts';
 import type { Snapshots } from './snapshots.ts';
 import type { TemporaryMounts } from './temporary-mounts.ts';
 
@@ -26,6 +27,7 @@ export interface ImageParts {
   readonly catalog: Catalog;
   readonly layers: Layers;
   readonly snapshots: Snapshots;
+  readonly usages: SnapshotUsages;
   readonly temporary: TemporaryMounts;
   readonly registries: RegistrySettings;
   readonly trust: Trust;

@@ -167,6 +167,11 @@ export class Snapshots {
     this.#known.delete(containerId);
   }
 
+  /** The folder with what the container has written. */
+  upperOf(containerId: string): string {
+    return `${this.#pathOf(containerId)}/upper`;
+  }
+
   /** @param isElsewhere the layers are seen at another place than their own, so the container's folder is named in full */
   #options(containerId: string, lower: readonly string[], isElsewhere: boolean): string {
     const { folders } = this.#parts;

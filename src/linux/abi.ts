@@ -38,9 +38,6 @@ const mknodCall = libc.func('int mknod(const char *path, unsigned int mode, unsi
 const lsetxattrCall = libc.func(
   'int lsetxattr(const char *path, const char *name, const void *value, unsigned long size, int flags)',
 );
-const lgetxattrCall = libc.func(
-  'long lgetxattr(const char *path, const char *name, _Out_ void *value, unsigned long size)',
-);
 const syscallNumbers = libc.func('long syscall(long number, long a, long b, long c, long d)');
 const waitidCall = libc.func('int waitid(int type, int id, _Out_ void *info, int options)');
 const syscallOpenat2 = libc.func(
@@ -272,14 +269,6 @@ export function mknod(path: string | Buffer, mode: number, device: number): void
 export function lsetxattr(path: string | Buffer, name: string, value: string): void {
   const data = Buffer.from(value);
   checked(lsetxattrCall(pathArgument(path), name, data, data.length, 0), `lsetxattr ${String(path)}`);
-}
-
-/** Whether the path has the attribute. */
-export function hasXattr(path: string, name: string): boolean {
-  const result = lgetxattrCall(path, name, Buffer.alloc(0), 0);
-  if (result < 0 && koffi.errno() === koffi.os.errno.ENODATA) return false;
-  checked(result, `lgetxattr ${path}`);
-  return true;
 }
 
 const RESOLVE_IN_ROOT = 0x10;

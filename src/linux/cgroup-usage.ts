@@ -1,65 +1,61 @@
-import { readFileSync } from 'node:fs';
-import { errnoOf, isMissing } from '../base/errors.ts';
-
-/** What a cgroup has used, itself and what is below it. What the kernel does not tell is left out. */
-export interface CgroupUsage {
-  /** ns of processor time. */
-  readonly cpuNs?: number;
-  /** Without what the kernel would give up at once: usage less inactive file pages. */
-  readonly workingSetBytes?: number;
-  readonly usageBytes?: number;
-  /** Memory that belongs to no file. */
-  readonly rssBytes?: number;
-  /** Left out: no limit. */
-  readonly limitBytes?: number;
-  readonly pageFaults?: number;
-  readonly majorPageFaults?: number;
-  readonly swapBytes?: number;
-  readonly processes?: number;
-}
+import type { Pressure, Pressures, PressureTimes, Usage } from '../base/usage.ts';
+import type { CgroupLook } from './cgroup-look.ts';
 
 /** v1 writes the largest multiple of a page for "no limit". @see kernel include/linux/page_counter.h */
 const V1_NO_LIMIT = 2 ** 62;
 
-/** @param folder in the v2 tree. @see kernel Documentation/admin-guide/cgroup-v2.rst */
-export function unifiedCpu(folder: string): CgroupUsage {
-  const usec = keyed(`${folder}/cpu.stat`).get('usage_usec');
-  return given({ cpuNs: usec === undefined ? undefined : usec * 1_000 });
-}
-
-/** @param folder of the controller cpuacct. @see kernel Documentation/admin-guide/cgroup-v1/cpuacct.rst */
-export function v1Cpu(folder: string): CgroupUsage {
-  return given({ cpuNs: number(`${folder}/cpuacct.usage`) });
-}
-
-export function unifiedMemory(folder: string): CgroupUsage {
-  const stat = keyed(`${folder}/memory.stat`);
-  const usageBytes = number(`${folder}/memory.current`);
+/** What its processes use; the caller knows how many they are. */
+export function readUsage(look: CgroupLook): Usage {
   return given({
+    cpuNs: cpuNs(look),
+    ...(look.isV1('memory') ? v1Memory(look) : unifiedMemory(look)),
+    pressure: readPressures(look),
+  });
+}
+
+/** @see kernel Documentation/admin-guide/cgroup-v1/cpuacct.rst and cgroup-v2.rst */
+function cpuNs(look: CgroupLook): number | undefined {
+  if (look.isV1('cpuacct')) return look.number('cpuacct.usage');
+  return multiply(look.keyed('cpu.stat').get('usage_usec'), 1_000);
+}
+
+type Fields = { readonly [Key in keyof Usage]: Usage[Key] | undefined };
+
+function unifiedMemory(look: CgroupLook): Fields {
+  const stat = look.keyed('memory.stat');
+  const usageBytes = look.number('memory.current');
+  return {
     usageBytes,
     workingSetBytes: workingSet(usageBytes, stat.get('inactive_file')),
     rssBytes: stat.get('anon'),
-    limitBytes: number(`${folder}/memory.max`),
+    limitBytes: look.number('memory.max'),
     pageFaults: stat.get('pgfault'),
     majorPageFaults: stat.get('pgmajfault'),
-    swapBytes: number(`${folder}/memory.swap.current`),
-  });
+    swapBytes: look.number('memory.swap.current'),
+    swapLimitBytes: look.number('memory.swap.max'),
+  };
 }
 
 /** `total_`: with what is below. @see kernel Documentation/admin-guide/cgroup-v1/memory.rst, 5.2 */
-export function v1Memory(folder: string): CgroupUsage {
-  const stat = keyed(`${folder}/memory.stat`);
-  const usageBytes = number(`${folder}/memory.usage_in_bytes`);
-  const limit = number(`${folder}/memory.limit_in_bytes`);
-  return given({
+function v1Memory(look: CgroupLook): Fields {
+  const stat = look.keyed('memory.stat');
+  const usageBytes = look.number('memory.usage_in_bytes');
+  const limitBytes = v1Limit(look.number('memory.limit_in_bytes'));
+  const withSwap = v1Limit(look.number('memory.memsw.limit_in_bytes'));
+  return {
     usageBytes,
     workingSetBytes: workingSet(usageBytes, stat.get('total_inactive_file')),
     rssBytes: stat.get('total_rss'),
-    limitBytes: limit === undefined || limit >= V1_NO_LIMIT ? undefined : limit,
+    limitBytes,
     pageFaults: stat.get('total_pgfault'),
     majorPageFaults: stat.get('total_pgmajfault'),
     swapBytes: stat.get('total_swap'),
-  });
+    swapLimitBytes: withSwap === undefined ? undefined : withSwap - (limitBytes ?? withSwap),
+  };
+}
+
+function v1Limit(value: number | undefined): number | undefined {
+  return value === undefined || value >= V1_NO_LIMIT ? undefined : value;
 }
 
 /** The two are not read at the same moment. */
@@ -67,28 +63,41 @@ function workingSet(usage: number | undefined, inactiveFile = 0): number | undef
   return usage === undefined ? undefined : Math.max(0, usage - inactiveFile);
 }
 
-function given(values: { readonly [key in keyof CgroupUsage]: number | undefined }): CgroupUsage {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+/**
+ * Every cgroup of the v2 tree has them, also where the controllers are v1's. The kernel may not keep them at all.
+ * @see kernel Documentation/accounting/psi.rst
+ */
+function readPressures(look: CgroupLook): Pressures | undefined {
+  const pressures = given({
+    cpu: parsePressure(look.text('cpu.pressure')),
+    memory: parsePressure(look.text('memory.pressure')),
+    io: parsePressure(look.text('io.pressure')),
+  });
+  return Object.keys(pressures).length === 0 ? undefined : pressures;
 }
 
-/** Undefined for `max` too. */
-function number(file: string): number | undefined {
-  const text = read(file)?.trim();
-  return text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined;
+const NO_TIMES: PressureTimes = { totalUs: 0, avg10: 0, avg60: 0, avg300: 0 };
+
+/** Kernels before 5.13 have no line `full` for the processor. */
+function parsePressure(text: string | undefined): Pressure | undefined {
+  if (text === undefined) return undefined;
+  const lines = text.split('\n').map((line): readonly [string, PressureTimes] => {
+    const [kind = '', ...pairs] = line.split(' ');
+    const values = new Map(pairs.map((pair) => pair.split('=')).map(([name = '', value]) => [name, Number(value)]));
+    const of = (name: string): number => values.get(name) ?? 0;
+    return [kind, { totalUs: of('total'), avg10: of('avg10'), avg60: of('avg60'), avg300: of('avg300') }];
+  });
+  const kinds = new Map(lines);
+  return { some: kinds.get('some') ?? NO_TIMES, full: kinds.get('full') ?? NO_TIMES };
 }
 
-/** A file with a name and a number on each line. */
-function keyed(file: string): ReadonlyMap<string, number> {
-  const lines = (read(file) ?? '').split('\n').map((line) => line.split(' '));
-  return new Map(lines.map(([name = '', value]) => [name, Number(value)]));
+export function multiply(value: number | undefined, factor: number): number | undefined {
+  return value === undefined ? undefined : value * factor;
 }
 
-/** A cgroup may vanish at any moment, and a controller need not be there. */
-function read(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    if (isMissing(error) || errnoOf(error) === 'ENODEV' || errnoOf(error) === 'EOPNOTSUPP') return undefined;
-    throw error;
-  }
+type Given<T> = { readonly [Key in keyof T]?: Exclude<T[Key], undefined> };
+
+/** Leaves out what is undefined. */
+export function given<T extends object>(fields: T): Given<T> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Given<T>;
 }

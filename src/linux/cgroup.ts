@@ -1,9 +1,11 @@
 import { closeSync, mkdirSync, openSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import { errnoOf, isMissing } from '../base/errors.ts';
+import type { Usage, UsageDetails } from '../base/usage.ts';
 import type { CgroupLayout } from './cgroup-layout.ts';
-import { unifiedCpu, unifiedMemory, v1Cpu, v1Memory } from './cgroup-usage.ts';
-import type { CgroupUsage } from './cgroup-usage.ts';
+import { readDetails } from './cgroup-details.ts';
+import { CgroupLook } from './cgroup-look.ts';
+import { readUsage } from './cgroup-usage.ts';
 import { Pidfd, identify } from './process.ts';
 
 const POLL_FREEZE_MS = 0.5;
@@ -141,16 +143,31 @@ export class Cgroup {
     return count === undefined ? undefined : Number(count);
   }
 
-  /** What it has used so far; undefined when it does not exist. On a hybrid host each controller is asked where it is. */
-  usage(): CgroupUsage | undefined {
-    if (!this.exists) return undefined;
-    const [cpu, memory] = [this.#folderOf('cpuacct'), this.#folderOf('memory')];
-    const unified = this.unified ?? '';
-    return {
-      ...(cpu === undefined ? unifiedCpu(unified) : v1Cpu(cpu)),
-      ...(memory === undefined ? unifiedMemory(unified) : v1Memory(memory)),
-      processes: this.pids().length,
-    };
+  /** What its processes use; undefined when it does not exist. On a hybrid host each controller is asked where it is. */
+  usage(): Usage | undefined {
+    return this.exists ? this.#usage(this.#look()) : undefined;
+  }
+
+  /** Likewise with everything that the kernel counts. */
+  details(): UsageDetails | undefined {
+    const look = this.#look();
+    return this.exists ? readDetails(look, this.#usage(look)) : undefined;
+  }
+
+  /** One of its files, whose name begins with its controller's; undefined when it is not there. */
+  read(file: string): string | undefined {
+    return this.#look().text(file);
+  }
+
+  /** Where that file is. */
+  fileOf(file: string): string {
+    return this.#look().pathOf(file);
+  }
+
+  /** The names of the cgroups below it in a controller's hierarchy. */
+  namesBelow(controller: string): string[] {
+    const folder = this.#folderOf(controller) ?? this.unified;
+    return folder === undefined ? [] : foldersIn(folder).map((below) => below.slice(folder.length + 1));
   }
 
   /** A cgroup below this one, for one exec: what holds for the container holds for it too. */
@@ -194,6 +211,14 @@ export class Cgroup {
         if (!isMissing(error) && errnoOf(error) !== 'EBUSY' && errnoOf(error) !== 'ENOTEMPTY') throw error;
       }
     }
+  }
+
+  #look(): CgroupLook {
+    return new CgroupLook(this.#layout, this.path);
+  }
+
+  #usage(look: CgroupLook): Usage {
+    return { ...readUsage(look), processes: this.pids().length };
   }
 
   #folders(): string[] {

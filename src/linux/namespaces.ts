@@ -50,7 +50,14 @@ export type ThreadCall =
       readonly idmap?: { readonly userNamespace: string; readonly place: string };
     }
   | { readonly op: 'unmount'; readonly target: string }
-  | { readonly op: 'is-in-chroot' };
+  | { readonly op: 'is-in-chroot' }
+  /** Reads what each network namespace says of its devices; undefined for one that is gone. */
+  | { readonly op: 'read-network'; readonly pins: readonly string[] };
+
+/** Only a question has an answer that means something. */
+export type AnswerTo<Call extends ThreadCall> = Call extends { readonly op: 'read-network' }
+  ? readonly (string | undefined)[]
+  : boolean;
 
 export interface ThreadRequest {
   readonly id: number;
@@ -59,7 +66,7 @@ export interface ThreadRequest {
 
 export interface ThreadAnswer {
   readonly id: number;
-  readonly value?: boolean;
+  readonly value?: AnswerTo<ThreadCall>;
   readonly error?: {
     readonly message: string;
     readonly code: string | undefined;
@@ -68,7 +75,7 @@ export interface ThreadAnswer {
 }
 
 interface Pending {
-  readonly resolve: (value: boolean) => void;
+  readonly resolve: (value: AnswerTo<ThreadCall> | undefined) => void;
   readonly reject: (error: Error) => void;
   readonly timer: NodeJS.Timeout;
 }
@@ -99,15 +106,15 @@ export class NamespaceThread implements AsyncDisposable {
   readonly #pending = new Map<number, Pending>();
 
   /**
-   * Performs the call. Only a question has a meaningful answer.
+   * Performs the call.
    * @throws ThreadError with the system's error name in `code`; BerthError DeadlineExceeded after 10 s
    */
-  call(call: ThreadCall): Promise<boolean> {
+  call<Call extends ThreadCall>(call: Call): Promise<AnswerTo<Call>> {
     const worker = (this.#worker ??= this.#start());
     const id = this.#nextId++;
-    const { promise, resolve, reject } = Promise.withResolvers<boolean>();
+    const { promise, resolve, reject } = Promise.withResolvers<AnswerTo<Call>>();
     const timer = setTimeout(() => this.#giveUp(worker, call), CALL_DEADLINE_MS);
-    this.#pending.set(id, { resolve, reject, timer });
+    this.#pending.set(id, { resolve: (value) => resolve(value as AnswerTo<Call>), reject, timer });
     worker.ref();
     worker.postMessage({ id, call } satisfies ThreadRequest);
     return promise;
@@ -127,7 +134,7 @@ export class NamespaceThread implements AsyncDisposable {
     return worker;
   }
 
-  #onAnswer(worker: Worker, { id, value = false, error }: ThreadAnswer): void {
+  #onAnswer(worker: Worker, { id, value, error }: ThreadAnswer): void {
     const pending = this.#pending.get(id);
     if (pending === undefined) return;
     this.#pending.delete(id);

@@ -3,7 +3,7 @@ import { parentPort } from 'node:worker_threads';
 import { errnoOf, messageOf } from '../base/errors.ts';
 import { CLONE, chdir, chroot, fchdir, mount, setns, unshare } from './abi.ts';
 import { idmappedPlace } from './mount-tree.ts';
-import type { ThreadAnswer, ThreadCall, ThreadRequest } from './namespaces.ts';
+import type { AnswerTo, ThreadAnswer, ThreadCall, ThreadRequest } from './namespaces.ts';
 import { Astray, Home, SysctlError, pin, unmount, unpin } from './pin.ts';
 
 /**
@@ -46,7 +46,31 @@ function mountFrom({ folder, idmap, ...order }: Extract<ThreadCall, { op: 'mount
   mount(order.source, order.target, order.type, order.flags, order.data);
 }
 
-function perform(call: ThreadCall): boolean | void {
+/** The way back is one for all of them. */
+function readNetworks(pins: readonly string[]): (string | undefined)[] {
+  try {
+    return pins.map(readNetwork);
+  } finally {
+    home.enter();
+  }
+}
+
+function readNetwork(path: string): string | undefined {
+  try {
+    const namespace = openSync(path, 'r');
+    try {
+      setns(namespace, CLONE.NEWNET);
+    } finally {
+      closeSync(namespace);
+    }
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'EINVAL') return undefined; // gone, or not pinned any more
+    throw error;
+  }
+  return readFileSync('/proc/thread-self/net/dev', 'utf8');
+}
+
+function perform(call: ThreadCall): AnswerTo<ThreadCall> | void {
   switch (call.op) {
     case 'pin':
       return pin(call, home);
@@ -58,13 +82,15 @@ function perform(call: ThreadCall): boolean | void {
       return unmount(call.target);
     case 'is-in-chroot':
       return isInChroot();
+    case 'read-network':
+      return readNetworks(call.pins);
   }
 }
 
 port.on('message', ({ id, call }: ThreadRequest) => {
   let answer: ThreadAnswer;
   try {
-    answer = { id, value: perform(call) === true };
+    answer = { id, value: perform(call) ?? true };
   } catch (error) {
     if (error instanceof Astray) throw error; // ends the thread, and with it every call that waits
     const sysctl = error instanceof SysctlError ? error.sysctl : undefined;

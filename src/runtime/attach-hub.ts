@@ -10,7 +10,7 @@ import { RunStreams } from './run-streams.ts';
 import type { RunSource } from './run-streams.ts';
 
 /** What a client may fall behind before it is let go of. */
-export const ATTACH_CAP_BYTES = 4 << 20;
+const ATTACH_CAP_BYTES = 4 << 20;
 
 export interface AttachHubParts {
   readonly streams: StreamThread;

@@ -1,5 +1,6 @@
 import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { arch } from 'node:process';
+import { deviceNumbers } from '../linux/block-device.ts';
 import type { CgroupLayout } from '../linux/cgroup-layout.ts';
 import { boundingCapabilities } from './capabilities.ts';
 import type { HostAbilities, HostDevice } from './oci-spec.ts';
@@ -62,17 +63,6 @@ function readDevices(folder: string): HostDevice[] {
     if (entry.isDirectory()) return readDevices(path);
     if (!entry.isCharacterDevice() && !entry.isBlockDevice()) return [];
     const { rdev, mode } = statSync(path);
-    return [
-      { path, type: entry.isBlockDevice() ? 'b' : 'c', major: majorOf(rdev), minor: minorOf(rdev), mode: mode & 0o777 },
-    ];
+    return [{ path, type: entry.isBlockDevice() ? 'b' : 'c', ...deviceNumbers(rdev), mode: mode & 0o777 }];
   });
-}
-
-/** @see sys/sysmacros.h: glibc's split of a 64-bit device number, of which the kernel uses 32 */
-function majorOf(rdev: number): number {
-  return (rdev >>> 8) & 0xfff;
-}
-
-function minorOf(rdev: number): number {
-  return (rdev & 0xff) | ((rdev >>> 12) & 0xfff00);
 }

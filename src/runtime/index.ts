@@ -12,6 +12,7 @@ import { AttachHub } from './attach-hub.ts';
 import { Conmon } from './conmon.ts';
 import { findProgram } from './program.ts';
 import { readHostAbilities } from './host.ts';
+import { readCounters } from './counters.ts';
 import { OciCli } from './oci-cli.ts';
 import { createOciRuntime } from './oci-runtime.ts';
 import { RunMemory } from './parts.ts';
@@ -65,6 +66,7 @@ export async function openOciRuntime(options: OciRuntimeOptions): Promise<Runtim
     monitor,
     attachments: new AttachHub({ streams: options.streams, monitor, folders, bootId }),
     host: readHostAbilities(options.layout),
+    counters: readCounters(options.layout),
     bindsWhole: isSince(version, 1, 9),
     hasKnownFifo: KNOWN_FIFO.test(version),
     memory: new RunMemory(),

@@ -4,7 +4,8 @@ import { setTimeout as sleepFor } from 'node:timers/promises';
 import { BerthError, errnoOf, isMissing } from '../base/errors.ts';
 import type { RunProcesses } from '../engine/container/state.ts';
 import { runtimeIdOf } from '../engine/container/state.ts';
-import type { ExecPlan, ExecProcess, RunRef, Runtime, RunUsage, StartFailure } from '../engine/ports.ts';
+import type { ExecPlan, ExecProcess, RunRef, Runtime, StartFailure } from '../engine/ports.ts';
+import { Cgroup } from '../linux/cgroup.ts';
 import { Pidfd, isRunning } from '../linux/process.ts';
 import { readInRoot } from '../linux/rooted.ts';
 import { cleanSteps } from './cleaning.ts';
@@ -26,12 +27,15 @@ import { watchRun } from './exit-watch.ts';
 import { findInit } from './infra.ts';
 import { makeLog, removeLog } from './log-file.ts';
 import { observeRun } from './observe.ts';
+import { checkResources } from './oci-resources.ts';
 import { ociProcess } from './oci-spec.ts';
 import type { RuntimeParts } from './parts.ts';
 import { cgroupOf } from './parts.ts';
 import { prepareRun } from './prepare.ts';
 import { resolveRequest } from './resolve.ts';
 import { giveStreams, streamOwner } from './stream-owner.ts';
+import { updateRun } from './update.ts';
+import { detailsOf, usageOf } from './usage.ts';
 import { resolveUser } from './users.ts';
 
 const COMMAND_DEADLINE_MS = 10_000;
@@ -66,6 +70,8 @@ export function createOciRuntime(handler: string, parts: RuntimeParts): Runtime 
     takeOverGuards: (run) => takeOverGuards(parts, run),
     guardFiredAt: (run) => readFired(parts.folders.pathOf(run)),
     endGuards: (run) => endGuards(parts, run),
+    checkResources: (resources) => checkResources(resources, parts.host.cgroupMode),
+    update: (run, row, from) => updateRun(parts, run, row, from),
     pause: (run) => pauseRun(parts, run),
     resume: (run) => command(parts, run, 'resume'),
     findUser: async (run, name) => {
@@ -92,7 +98,10 @@ export function createOciRuntime(handler: string, parts: RuntimeParts): Runtime 
     removeLog,
     reopenLog: (run, path) => parts.monitor.reopenLog(run, path),
     makeLog,
-    usage: (run) => usageOf(parts, run),
+    counters: parts.counters,
+    usage: (run) => usageOf(parts, cgroupOf(parts, run)),
+    details: (run, init) => detailsOf(parts, run, init),
+    usageOfCgroup: (path) => usageOf(parts, new Cgroup(parts.layout, path)),
   };
 }
 
@@ -212,11 +221,6 @@ async function execInRun(parts: RuntimeParts, run: RunRef, plan: ExecPlan, signa
   const exec = await parts.memory.gateOf(run).pass(() => startExec(execParts(parts), order, signal));
   parts.memory.addExec(run, exec);
   return exec;
-}
-
-function usageOf(parts: RuntimeParts, run: RunRef): RunUsage | undefined {
-  const usage = cgroupOf(parts, run).usage();
-  return usage === undefined ? undefined : { at: parts.clock.wall(), ...usage };
 }
 
 function execParts({ children, cli, streams, clock }: RuntimeParts) {

@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { ProcessIdentity } from '../base/process-identity.ts';
 import { runtimeIdOf } from '../engine/container/state.ts';
-import type { RunRef } from '../engine/ports.ts';
+import type { Counters, RunRef } from '../engine/ports.ts';
 import { Cgroup } from '../linux/cgroup.ts';
 import type { CgroupLayout } from '../linux/cgroup-layout.ts';
 import type { Children } from '../linux/children.ts';
@@ -33,6 +33,7 @@ export interface RuntimeParts {
   readonly folders: RunFolders;
   readonly layout: CgroupLayout;
   readonly host: HostAbilities;
+  readonly counters: Counters;
   /** On a tmpfs: `/run/berth`. */
   readonly runRoot: string;
   /** Below which a container has its cgroup of which nothing else is known: `/berth`. */

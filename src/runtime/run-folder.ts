@@ -69,6 +69,12 @@ export class RunFolders {
     }
   }
 
+  /** Replaces the row of a run that has a folder. */
+  async rewrite(run: RunRef, row: ContainerRow): Promise<void> {
+    const file = await this.readRunFile(run);
+    if (file !== undefined) await writeAtomically(`${this.pathOf(run)}/run.json`, JSON.stringify({ ...file, row }));
+  }
+
   /** Undefined when there is none, or it was cut off. */
   async readRunFile(run: RunRef): Promise<RunFile | undefined> {
     const file = await readJson(`${this.pathOf(run)}/run.json`);

@@ -11,7 +11,7 @@ const TRIM_BATCH = 512;
 export class Rows {
   readonly #database: DatabaseSync;
   readonly #statements: ReturnType<typeof prepareAll>;
-  /** A container's spec never changes and is the larger part of it, so it is written once. */
+  /** A container's spec hardly ever changes and is the larger part of it, so it is written only when it does. */
   readonly #savedSpecs = new Map<string, unknown>();
 
   constructor(database: DatabaseSync) {

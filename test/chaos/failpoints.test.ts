@@ -113,7 +113,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
 };
 
 /** Those of pods are gone through in pods.test.ts. */
-const ownSteps = STEPS.filter((step) => !step.startsWith('sandbox.') && step !== 'start.infra');
+const ownSteps = STEPS.filter((step) => !/^(sandbox|update)\.|^start\.infra$/.test(step));
 
 for (const verb of new Set(ownSteps.map((step) => step.split('.')[0] ?? ''))) {
   const steps = ownSteps.filter((step) => step.startsWith(`${verb}.`));

@@ -7,7 +7,7 @@ import { story } from '../support/daemon.ts';
 import type { Daemon } from '../support/daemon.ts';
 import { Pods, ownNetwork } from '../support/pods.ts';
 
-const points = STEPS.filter((step) => step.startsWith('sandbox.') || step === 'start.infra').flatMap((step) => [
+const points = STEPS.filter((step) => /^(sandbox|update)\.|^start\.infra$/.test(step)).flatMap((step) => [
   `${step}.before`,
   `${step}.after`,
 ]);
@@ -20,6 +20,8 @@ async function live(daemon: Daemon): Promise<void> {
   const pod = await pods.run(config);
   const container = await pods.create(pod, config, pods.container('sleep 1000', {}, { pid: POD }));
   await pods.start(container);
+  await pods.update(container, { cpuShares: 512n });
+  await pods.updatePod(pod, { cpuShares: 1_024n });
   await pods.stop(pod);
   await pods.remove(pod);
 }

@@ -14,7 +14,7 @@ import { Collected } from '../support/collect.ts';
 export type ProgramName = 'counter' | 'polite' | 'deaf' | 'brief' | 'missing' | 'echo';
 
 /** Left out: it has none of it. */
-export type StreamFlags = Partial<Pick<ContainerSpec['process'], 'hasTerminal' | 'hasStdin' | 'isStdinOnce'>>;
+type StreamFlags = Partial<Pick<ContainerSpec['process'], 'hasTerminal' | 'hasStdin' | 'isStdinOnce'>>;
 
 export interface RuntimeUnderTest extends AsyncDisposable {
   readonly runtime: Runtime;

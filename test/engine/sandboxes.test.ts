@@ -220,7 +220,7 @@ test('what is attached for a pod that nobody knows is detached at the next start
   assert.equal(world.host.attachments.size, 0);
 });
 
-const points = STEPS.filter((step) => step.startsWith('sandbox.') || step === 'start.infra').flatMap((step) => [
+const points = STEPS.filter((step) => /^(sandbox|update)\.|^start\.infra$/.test(step)).flatMap((step) => [
   `${step}.before`,
   `${step}.after`,
 ]);
@@ -241,6 +241,8 @@ for (const point of points) {
         pid: 'sandbox',
       });
       await world.containers.start(container.row.spec.id);
+      await world.containers.update(container.row.spec.id, { ...asked, resources: { cpuShares: 512 } });
+      await world.sandboxes.update(id, { ...asked, apiData: { note: 'changed' } });
       await world.sandboxes.stop(id, asked);
       await world.sandboxes.remove(id, asked);
     };

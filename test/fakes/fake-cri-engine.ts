@@ -6,10 +6,13 @@ export interface CriEngineParts {
   readonly sandboxes?: Partial<CriEngine['sandboxes']>;
   readonly containers?: Partial<CriEngine['containers']>;
   readonly images?: Partial<CriEngine['images']>;
+  readonly events?: CriEngine['events'];
   readonly pullImage?: CriEngine['pullImage'];
   readonly removeWholeImage?: CriEngine['removeWholeImage'];
   readonly imageStorage?: CriEngine['imageStorage'];
   readonly idmapTrouble?: string;
+  readonly disk?: CriEngine['disk'];
+  readonly counters?: CriEngine['counters'];
   readonly networkTrouble?: string;
   readonly trouble?: string;
 }
@@ -22,6 +25,8 @@ export function fakeCriEngine(parts: CriEngineParts = {}): CriEngine {
       create: () => unexpected('sandboxes.create'),
       stop: () => unexpected('sandboxes.stop'),
       remove: () => unexpected('sandboxes.remove'),
+      usages: () => Promise.resolve(new Map()),
+      update: () => unexpected('sandboxes.update'),
       ...parts.sandboxes,
     },
     containers: {
@@ -31,8 +36,11 @@ export function fakeCriEngine(parts: CriEngineParts = {}): CriEngine {
       stop: () => unexpected('containers.stop'),
       remove: () => unexpected('containers.remove'),
       exec: () => unexpected('containers.exec'),
+      update: () => unexpected('containers.update'),
       reopenLog: () => unexpected('containers.reopenLog'),
       usage: () => undefined,
+      details: () => Promise.resolve(undefined),
+      snapshotUsages: () => Promise.resolve(new Map()),
       ...parts.containers,
     },
     images: {
@@ -42,10 +50,13 @@ export function fakeCriEngine(parts: CriEngineParts = {}): CriEngine {
       },
       ...parts.images,
     },
+    events: parts.events ?? (() => unexpected('events')),
     pullImage: parts.pullImage ?? (() => unexpected('pullImage')),
     removeWholeImage: parts.removeWholeImage ?? (() => unexpected('removeWholeImage')),
     imageStorage: parts.imageStorage ?? (() => unexpected('imageStorage')),
     idmapTrouble: () => Promise.resolve(parts.idmapTrouble),
+    disk: parts.disk ?? (() => unexpected('disk')),
+    counters: parts.counters ?? { pressure: true, hugepages: true, mostHugepages: true, mostMemory: true },
     networkTrouble: parts.networkTrouble,
     trouble: parts.trouble,
   };

@@ -155,7 +155,7 @@ class FakeMonitor {
 }
 
 export interface FakeRun {
-  readonly file: RunFile;
+  file: RunFile;
   process: FakeProcess | undefined;
   streams: FakeStreams | undefined;
   monitor: FakeMonitor | undefined;
@@ -197,6 +197,8 @@ export class FakeHost {
   monitorDelayMs = 2;
   /** So often what is asked of a run cannot be read. */
   unreadable = 0;
+  /** Why no limit can be changed now. */
+  refusal: Error | undefined;
   /** How long a mount takes. */
   mountMs = 0;
   #nextPid = 100;

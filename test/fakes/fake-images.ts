@@ -1,5 +1,13 @@
 import { BerthError } from '../../src/base/errors.ts';
-import type { Image, ImagePath, ImageStorage, Images, PullRequest } from '../../src/engine/ports.ts';
+import type {
+  Disk,
+  Image,
+  ImagePath,
+  ImageStorage,
+  Images,
+  PullRequest,
+  SnapshotUsage,
+} from '../../src/engine/ports.ts';
 import type { FakeHost } from './fake-host.ts';
 import type { Power } from './power.ts';
 
@@ -91,6 +99,24 @@ export class FakeImages implements Images {
 
   findSnapshots(): Promise<readonly string[]> {
     return this.#slow(() => [...this.#host.snapshots]);
+  }
+
+  snapshotUsages(containerIds: readonly string[]): Promise<ReadonlyMap<string, SnapshotUsage>> {
+    const usage = { at: this.#host.clock.wall(), usedBytes: 4_096, usedInodes: 1 };
+    return this.#slow(
+      () => new Map(containerIds.filter((id) => this.#host.snapshots.has(id)).map((id) => [id, usage])),
+    );
+  }
+
+  disk(): Promise<Disk> {
+    return this.#slow(() => ({
+      device: '/dev/fake',
+      major: 8,
+      minor: 0,
+      totalBytes: 1_000_000,
+      totalInodes: 1_000,
+      freeInodes: 500,
+    }));
   }
 
   mount(_containerId: string, target: string): Promise<void> {

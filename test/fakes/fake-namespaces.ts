@@ -1,3 +1,4 @@
+import type { InterfaceUsage } from '../../src/base/usage.ts';
 import type { Namespaces } from '../../src/engine/ports.ts';
 import type { NamespacePins, SandboxSpec } from '../../src/engine/sandbox/state.ts';
 import type { FakeHost } from './fake-host.ts';
@@ -29,6 +30,10 @@ export class FakeNamespaces implements Namespaces {
 
   areWhole(pins: NamespacePins): boolean {
     return Object.values(pins).every((pin) => this.#host.pins.has(pin));
+  }
+
+  networkUsages(pins: readonly string[]): Promise<ReadonlyMap<string, readonly InterfaceUsage[]>> {
+    return this.#slow(() => new Map(pins.filter((pin) => this.#host.pins.has(pin)).map((pin) => [pin, []])));
   }
 
   remove(sandboxId: string): Promise<void> {

@@ -2,7 +2,7 @@ import type { ProcessIdentity } from '../../src/base/process-identity.ts';
 import { BerthError } from '../../src/base/errors.ts';
 import { imageVolumesOf } from '../../src/engine/container/spec.ts';
 import { runtimeIdOf } from '../../src/engine/container/state.ts';
-import type { RunProcesses } from '../../src/engine/container/state.ts';
+import type { ContainerRow, RunProcesses } from '../../src/engine/container/state.ts';
 import type {
   AttachOptions,
   AttachStream,
@@ -15,6 +15,7 @@ import type {
   PreparedRun,
   Resolved,
   ResolveRequest,
+  RunDetails,
   RunDiagnosis,
   RunObservation,
   RunPlan,
@@ -34,6 +35,7 @@ import type { Power } from './power.ts';
 export class FakeRuntime implements Runtime {
   readonly handler = 'crun';
   readonly init = 'process';
+  readonly counters = { pressure: false, hugepages: false, mostHugepages: false, mostMemory: false };
   readonly #host: FakeHost;
   readonly #power: Power;
   readonly #ownGuards = new Set<FakeGuard>();
@@ -203,6 +205,19 @@ export class FakeRuntime implements Runtime {
     });
   }
 
+  checkResources(): void {
+    // a host in memory limits everything
+  }
+
+  update(run: RunRef, row: ContainerRow): Promise<void> {
+    return this.#slow(() => {
+      const made = this.#need(run);
+      if (this.#host.refusal !== undefined) throw this.#host.refusal;
+      if (made.process?.isAlive !== true) throw new BerthError('Internal', 'its cgroup is gone');
+      made.file = { ...made.file, row };
+    });
+  }
+
   pause(run: RunRef): Promise<void> {
     return this.#slow(() => void this.#need(run).process?.freeze());
   }
@@ -318,6 +333,17 @@ export class FakeRuntime implements Runtime {
     const made = this.#runOf(run);
     if (made?.process === undefined) return undefined;
     return { at: this.#host.clock.wall(), processes: made.process.isAlive ? 1 : 0 };
+  }
+
+  details(run: RunRef): Promise<RunDetails | undefined> {
+    const usage = this.usage(run);
+    const counted = { devices: [], hugepages: [], openFiles: 0, sockets: 0, mostOpenFiles: undefined };
+    return Promise.resolve(usage === undefined ? undefined : { ...usage, ...counted });
+  }
+
+  /** No pod has a cgroup in memory. */
+  usageOfCgroup(): undefined {
+    return undefined;
   }
 
   #runOf(run: RunRef): FakeRun | undefined {

@@ -344,3 +344,32 @@ test('a pod’s namespaces are made in about the time that a process takes to st
   t.diagnostic(`median ${took[15]?.toFixed(2)} ms, best ${took[0]?.toFixed(2)} ms`);
   assert.ok((took[0] ?? Infinity) < allowance(5));
 });
+
+placeTest('what passes the interfaces of each network is told, and of one that is gone nothing', async (place) => {
+  const { namespaces } = place;
+  const specs = [podSpec(), podSpec(), podSpec()];
+  const pins = specs.map((spec) => namespaces.plan(spec, ['net']));
+  const nets = pins.map(({ net = '' }) => net);
+  for (const [index, spec] of specs.entries()) await namespaces.create(spec, pins[index] ?? {});
+  inside(pins[0] ?? {}, 'ip', 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'peer0');
+  inside(pins[0] ?? {}, 'ip', 'link', 'set', 'eth0', 'up');
+  inside(pins[0] ?? {}, 'ip', 'link', 'set', 'peer0', 'up');
+  inside(pins[0] ?? {}, 'ip', 'address', 'add', '10.9.8.1/24', 'dev', 'eth0');
+  await namespaces.remove(specs[2]?.id ?? '', pins[2] ?? {});
+
+  const usages = await namespaces.networkUsages(nets);
+
+  assert.deepEqual([...usages.keys()], nets.slice(0, 2));
+  const found = usages.get(nets[0] ?? '')?.filter(({ name }) => /^(eth0|peer0)$/.test(name));
+  assert.deepEqual(found?.map(({ name }) => name).toSorted(), ['eth0', 'peer0']);
+  assert.equal(
+    usages.get(nets[1] ?? '')?.some(({ name }) => name === 'eth0'),
+    false,
+  );
+  const before = found?.find(({ name }) => name === 'eth0');
+  assert.deepEqual(Object.keys(before?.received ?? {}), ['bytes', 'packets', 'errors', 'dropped']);
+  inside(pins[0] ?? {}, 'sh', '-c', 'busybox ping -c 1 -W 1 10.9.8.2 || true'); // nobody is there, but somebody is asked for
+  const later = (await namespaces.networkUsages(nets.slice(0, 1))).get(nets[0] ?? '');
+  assert.ok((later?.find(({ name }) => name === 'eth0')?.sent.packets ?? 0) > (before?.sent.packets ?? 0));
+  for (const [index, spec] of specs.entries()) await namespaces.remove(spec.id, pins[index] ?? {});
+});

@@ -1,7 +1,7 @@
 import { newId } from '../../src/base/ids.ts';
 import type { ContainerView } from '../../src/engine/index.ts';
 import type { ContainerSpec } from '../../src/engine/container/spec.ts';
-import type { ContainerRow } from '../../src/engine/container/state.ts';
+import type { ContainerRow, ContainerState, LiveRun } from '../../src/engine/container/state.ts';
 import type { Image } from '../../src/engine/ports.ts';
 import type { SandboxRow, SandboxSpec, SandboxState } from '../../src/engine/sandbox/state.ts';
 import type { ContainerData, SandboxData } from '../../src/api/cri/api-data.ts';
@@ -51,6 +51,16 @@ export function podContainerRow(
     ...data,
   };
   return containerRow({ apiData, ...given }, row);
+}
+
+/** The state of one that runs. */
+export function running(given: Partial<LiveRun> = {}): ContainerState {
+  const processes = {
+    init: { bootId: 'boot', pid: 100, startTime: 1 },
+    monitor: { bootId: 'boot', pid: 99, startTime: 1 },
+  };
+  const run = { number: 1, processes, startedAt: 1_700_000_000_500, startedBoot: 1_000, ...given };
+  return { phase: 'running', run };
 }
 
 export function viewOf(row: ContainerRow, sandbox: SandboxRow = podRow()): ContainerView {

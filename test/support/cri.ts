@@ -26,12 +26,17 @@ interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Every method as a function that gives a promise; it rejects with gRPC's error, whose `code` is the status. */
+/**
+ * Every method as a function that gives a promise, or the messages of its stream; what fails throws gRPC's error, whose
+ * `code` is the status.
+ */
 type Promised<Service extends Readonly<Record<string, Method>>> = {
   readonly [Name in keyof Service]: (
     request: RequestOf<Service[Name]>,
     options?: CallOptions,
-  ) => Promise<AnswerOf<Service[Name]>>;
+  ) => Service[Name]['responseStream'] extends true
+    ? AsyncIterable<AnswerOf<Service[Name]>>
+    : Promise<AnswerOf<Service[Name]>>;
 };
 
 /** A client of the CRI, over one connection of its own. */
@@ -58,33 +63,57 @@ export class Cri implements Disposable {
   #promised<Service extends Readonly<Record<string, Method>>>(service: Service): Promised<Service> {
     const methods = Object.entries(service).map(([name, method]) => [
       name,
-      (request: unknown, options: CallOptions = {}) => this.#call(method, request, options),
+      (request: unknown, options: CallOptions = {}) =>
+        method.responseStream ? this.#stream(method, request, options) : this.#call(method, request, options),
     ]);
     return Object.fromEntries(methods) as Promised<Service>;
   }
 
-  /** A stream is read to its end; it resolves with its last message. */
   async #call(method: Method, request: unknown, { timeoutMs, signal }: CallOptions): Promise<unknown> {
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const serialize = method.requestSerialize as (request: unknown) => Buffer;
-    const options = timeoutMs === undefined ? {} : { deadline: Date.now() + timeoutMs };
-    const call = method.responseStream
-      ? this.#client
-          .makeServerStreamRequest(method.path, serialize, method.responseDeserialize, request, new Metadata(), options)
-          .on('data', resolve)
-          .on('error', reject)
-      : this.#client.makeUnaryRequest(
-          method.path,
-          serialize,
-          method.responseDeserialize,
-          request,
-          new Metadata(),
-          options,
-          (error, answer) => (error === null ? resolve(answer) : reject(error)),
-        );
+    const call = this.#client.makeUnaryRequest(
+      method.path,
+      serialize,
+      method.responseDeserialize,
+      request,
+      new Metadata(),
+      deadlineAfter(timeoutMs),
+      (error, answer) => (error === null ? resolve(answer) : reject(error)),
+    );
     using _ = whenAborted(signal, () => call.cancel());
     return await promise;
   }
+
+  /** It begins at once, and ends with the client that does not read on. */
+  #stream(method: Method, request: unknown, { timeoutMs, signal }: CallOptions): AsyncIterable<unknown> {
+    const serialize = method.requestSerialize as (request: unknown) => Buffer;
+    const options = deadlineAfter(timeoutMs);
+    const { path, responseDeserialize } = method;
+    const call = this.#client.makeServerStreamRequest(
+      path,
+      serialize,
+      responseDeserialize,
+      request,
+      new Metadata(),
+      options,
+    );
+    call.on('error', () => undefined); // whoever reads hears of it
+    whenAborted(signal, () => call.cancel());
+    return {
+      async *[Symbol.asyncIterator]() {
+        try {
+          yield* call;
+        } finally {
+          call.cancel();
+        }
+      },
+    };
+  }
+}
+
+function deadlineAfter(timeoutMs: number | undefined): { readonly deadline?: number } {
+  return timeoutMs === undefined ? {} : { deadline: Date.now() + timeoutMs };
 }
 
 /** A message of which only what is given matters: everything else has the value that means "nothing was said". */

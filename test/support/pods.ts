@@ -1,12 +1,19 @@
 import type { TestContext } from 'node:test';
 import { setTimeout as sleepFor } from 'node:timers/promises';
-import type { ContainerConfig, ContainerStatus, PodSandboxConfig, PodSandboxStatus } from '../../src/gen/cri/api.ts';
+import type {
+  ContainerConfig,
+  ContainerStatus,
+  LinuxContainerResources,
+  PodSandboxConfig,
+  PodSandboxStatus,
+} from '../../src/gen/cri/api.ts';
 import {
   ContainerConfig as ContainerConfigType,
   ContainerState,
   ImageSpec,
   LinuxContainerSecurityContext,
   LinuxContainerConfig,
+  LinuxContainerResources as LinuxContainerResourcesType,
   LinuxPodSandboxConfig,
   LinuxSandboxSecurityContext,
   NamespaceMode,
@@ -101,6 +108,17 @@ export class Pods implements Disposable {
     const { status } = await this.cri.runtime.podSandboxStatus({ podSandboxId, verbose: false });
     if (status === undefined) throw new Error(`pod ${podSandboxId} has no status`);
     return status;
+  }
+
+  async update(containerId: string, given: Partial<LinuxContainerResources>): Promise<void> {
+    const linux = message(LinuxContainerResourcesType, given);
+    const request = { containerId, linux, windows: undefined, annotations: {} };
+    await this.cri.runtime.updateContainerResources(request);
+  }
+
+  async updatePod(podSandboxId: string, given: Partial<LinuxContainerResources>): Promise<void> {
+    const resources = message(LinuxContainerResourcesType, given);
+    await this.cri.runtime.updatePodSandboxResources({ podSandboxId, overhead: undefined, resources });
   }
 
   async untilExited(containerId: string): Promise<ContainerStatus> {

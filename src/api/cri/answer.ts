@@ -1,7 +1,8 @@
+import { once } from 'node:events';
 import type { handleServerStreamingCall, handleUnaryCall, ServerUnaryCall } from '@grpc/grpc-js';
 import { BerthError, errorCodeOf, messageOf } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
-import type { About, Handler } from './call.ts';
+import type { About, Call, Handler, StreamHandler } from './call.ts';
 import type { CriEngine } from './engine-door.ts';
 import { statusOf } from './errors.ts';
 
@@ -11,41 +12,66 @@ interface AnswerParts {
   readonly about: About;
 }
 
-/** Makes a handler one of gRPC's. */
-export type Answering = <Request, Answer>(
-  method: string,
-  handler: Handler<Request, Answer>,
-) => handleUnaryCall<Request, Answer>;
+/** Makes handlers those of gRPC. */
+export interface Answering {
+  one<Request, Answer>(method: string, handler: Handler<Request, Answer>): handleUnaryCall<Request, Answer>;
+  many<Request, Message>(
+    method: string,
+    handler: StreamHandler<Request, Message>,
+  ): handleServerStreamingCall<Request, Message>;
+}
+
+interface AnyCall {
+  getPeer(): string;
+  once(event: 'cancelled', listener: () => void): unknown;
+  off(event: 'cancelled', listener: () => void): unknown;
+}
 
 /** Errors become statuses here, and nowhere else. What nobody expected is logged with the method that it came from. */
 export function answering({ engine, log, about }: AnswerParts): Answering {
-  return (method, handler) => (call, callback) => {
+  const serve = async (method: string, call: AnyCall, work: (context: Call) => Promise<void>) => {
     const gone = new AbortController();
     const leave = (): void => gone.abort(new BerthError('Cancelled', `Cannot answer ${method}: nobody waits any more`));
     call.once('cancelled', leave);
-    const answer = async (): Promise<void> => {
-      try {
-        const requester = `cri (${call.getPeer()})`;
-        callback(null, await handler(call.request, { engine, about, signal: gone.signal, requester }));
-      } catch (error) {
-        if (gone.signal.aborted) return;
-        if (errorCodeOf(error) === 'Internal') log.error('request failed', { method, error: messageOf(error) });
-        callback(statusOf(error));
-      } finally {
-        call.off('cancelled', leave);
-      }
-    };
-    void answer();
+    try {
+      await work({ engine, about, signal: gone.signal, requester: `cri (${call.getPeer()})` });
+      return undefined;
+    } catch (error) {
+      if (gone.signal.aborted) return undefined;
+      if (errorCodeOf(error) === 'Internal') log.error('request failed', { method, error: messageOf(error) });
+      return statusOf(error);
+    } finally {
+      call.off('cancelled', leave);
+    }
+  };
+  return {
+    one: (method, handler) => (call, callback) => {
+      const answer = async (): Promise<void> => {
+        const failure = await serve(method, call, async (context) =>
+          callback(null, await handler(call.request, context)),
+        );
+        if (failure !== undefined) callback(failure);
+      };
+      void answer();
+    },
+    many: (method, handler) => (call) => {
+      const answer = async (): Promise<void> => {
+        const failure = await serve(method, call, async (context) => {
+          for await (const message of handler(call.request, context)) {
+            if (!call.write(message)) await once(call, 'drain', { signal: context.signal });
+          }
+          if (!context.signal.aborted) call.end();
+        });
+        if (failure !== undefined) call.emit('error', failure);
+      };
+      void answer();
+    },
   };
 }
 
 /** @param method as the CRI calls it */
 export function unsupported<Request, Answer>(method: string): handleUnaryCall<Request, Answer> {
   return (_: ServerUnaryCall<Request, Answer>, callback) => callback(statusOf(notYet(method)));
-}
-
-export function unsupportedStream<Request, Answer>(method: string): handleServerStreamingCall<Request, Answer> {
-  return (call) => call.emit('error', statusOf(notYet(method)));
 }
 
 function notYet(method: string): BerthError {

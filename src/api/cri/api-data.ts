@@ -1,4 +1,4 @@
-import type { ContainerSpec } from '../../engine/container/spec.ts';
+import type { ContainerSpec, Resources } from '../../engine/container/spec.ts';
 import type { SandboxSpec } from '../../engine/sandbox/state.ts';
 import type { ContainerMetadata, ImageSpec, Mount, NamespaceOption } from '../../gen/cri/api.ts';
 
@@ -9,6 +9,9 @@ export interface SandboxData {
   readonly isPrivileged: boolean;
   /** As it was asked for: empty for the default one. */
   readonly runtimeHandler: string;
+  /** What its containers may use together, and what the pod itself takes: a kubelet sees to both. */
+  readonly resources?: Resources;
+  readonly overhead?: Resources;
 }
 
 /** Likewise of a container. */

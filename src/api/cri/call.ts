@@ -20,3 +20,6 @@ export interface About {
 }
 
 export type Handler<Request, Answer> = (request: Request, call: Call) => Promise<Answer> | Answer;
+
+/** One that answers with any number of messages. */
+export type StreamHandler<Request, Message> = (request: Request, call: Call) => AsyncIterable<Message>;

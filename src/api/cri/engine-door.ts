@@ -1,5 +1,5 @@
-import type { Engine } from '../../engine/index.ts';
-import type { Image, ImageStorage, PullRequest, RunUsage } from '../../engine/ports.ts';
+import type { Engine, EventFeed } from '../../engine/index.ts';
+import type { Counters, Disk, Image, ImageStorage, PullRequest } from '../../engine/ports.ts';
 import type { SandboxRequest, SandboxRow } from '../../engine/sandbox/state.ts';
 
 /** A sandbox as this door sees it: a snapshot that does not change any more. */
@@ -21,18 +21,26 @@ export interface CriEngine {
     create(request: SandboxRequest, options: { readonly signal: AbortSignal }): Promise<SandboxView>;
     stop(id: string, options: Waiting): Promise<void>;
     remove(id: string, options: Waiting): Promise<void>;
+    update: Engine['sandboxes']['update'];
+    usages: Engine['sandboxes']['usages'];
   };
-  readonly containers: Pick<Engine['containers'], 'list' | 'create' | 'start' | 'stop' | 'remove' | 'exec'> & {
+  readonly containers: Pick<
+    Engine['containers'],
+    'list' | 'create' | 'start' | 'update' | 'stop' | 'remove' | 'exec' | 'usage' | 'details' | 'snapshotUsages'
+  > & {
     reopenLog(id: string): Promise<void>;
-    usage(id: string): RunUsage | undefined;
   };
   readonly images: Pick<Engine['images'], 'list' | 'find'>;
+  /** From now on. */
+  events(): EventFeed;
   pullImage(request: PullRequest): Promise<Image>;
   /** @throws BerthError NotFound */
   removeWholeImage(id: string): Promise<void>;
   imageStorage(): Promise<ImageStorage>;
   /** Why no sandbox can have users of its own; undefined: it can. */
   idmapTrouble(): Promise<string | undefined>;
+  disk(): Promise<Disk>;
+  readonly counters: Counters;
   /** Why no sandbox can have a network now. */
   readonly networkTrouble: string | undefined;
   /** Why nothing new is begun now. */

@@ -1,5 +1,11 @@
 import type { ContainerView } from '../../engine/index.ts';
-import type { ContainerFilter, ContainerState, ContainerStatsFilter, PodSandboxFilter } from '../../gen/cri/api.ts';
+import type {
+  ContainerFilter,
+  ContainerState,
+  ContainerStatsFilter,
+  PodSandboxFilter,
+  PodSandboxStatsFilter,
+} from '../../gen/cri/api.ts';
 import { containerData } from './api-data.ts';
 import type { SandboxView } from './engine-door.ts';
 import { containerState } from './from-state/container.ts';
@@ -8,10 +14,11 @@ import { sandboxState } from './from-state/sandbox.ts';
 /** What passes all that the filter names; nothing named passes everything. */
 export function filterSandboxes(
   all: readonly SandboxView[],
-  filter: PodSandboxFilter | undefined,
+  filter: PodSandboxFilter | PodSandboxStatsFilter | undefined,
 ): readonly SandboxView[] {
   if (filter === undefined) return all;
-  const { state, labelSelector } = filter;
+  const { labelSelector } = filter;
+  const state = 'state' in filter ? filter.state : undefined;
   const id = idMeant(all, filter.id);
   return all.filter(
     ({ row }) =>

@@ -8,7 +8,7 @@ import type { SandboxActor } from '../sandbox/actor.ts';
 import { StepRunner } from '../step-runner.ts';
 import type { Progress } from '../step-runner.ts';
 import type { Step } from '../steps.ts';
-import type { ContainerSpec } from './spec.ts';
+import type { ContainerSpec, Resources } from './spec.ts';
 import type { ContainerRow, ContainerState } from './state.ts';
 import type { StopOperation } from './stop-operation.ts';
 
@@ -28,6 +28,8 @@ export interface WaitingClient {
 export interface Commit {
   readonly state: ContainerState;
   readonly runs?: number;
+  /** Limits, which are the only part of the spec that changes. */
+  readonly resources?: Resources;
   readonly events?: readonly (Pick<NewEvent, 'type' | 'body'> & { readonly run?: number })[];
 }
 
@@ -36,9 +38,10 @@ export interface Commit {
  * outside the mailbox and comes back to it to commit what it found.
  */
 export class ContainerActor {
-  readonly spec: ContainerSpec;
   readonly sandbox: SandboxActor;
   readonly mailbox = new Mailbox();
+  /** Updates, which take long and wait for nobody but each other. */
+  readonly updates = new Mailbox();
   readonly #parts: EngineParts;
   #row: ContainerRow;
   #isGone = false;
@@ -64,7 +67,6 @@ export class ContainerActor {
   constructor(row: ContainerRow, sandbox: SandboxActor, parts: EngineParts, origin: 'new' | 'saved') {
     this.#recovery = origin === 'saved' ? Promise.withResolvers() : undefined;
     this.#row = row;
-    this.spec = row.spec;
     this.sandbox = sandbox;
     this.#parts = parts;
     this.#steps = new StepRunner(parts);
@@ -72,6 +74,10 @@ export class ContainerActor {
 
   get id(): string {
     return this.spec.id;
+  }
+
+  get spec(): ContainerSpec {
+    return this.#row.spec;
   }
 
   get row(): ContainerRow {
@@ -107,8 +113,14 @@ export class ContainerActor {
   }
 
   /** Saved, then assigned, then published, in one turn of the event loop. */
-  commit(step: Step, { state, runs, events = [] }: Commit): void {
-    const row: ContainerRow = { ...this.#row, state, runs: runs ?? this.#row.runs };
+  commit(step: Step, { state, runs, resources, events = [] }: Commit): void {
+    const { spec } = this.#row;
+    const row: ContainerRow = {
+      ...this.#row,
+      spec: resources === undefined ? spec : { ...spec, resources },
+      state,
+      runs: runs ?? this.#row.runs,
+    };
     this.stepSync(step, () =>
       this.#parts.journal.record(
         { containers: [row] },

@@ -4,7 +4,8 @@ import type { Image, Resolved } from '../ports.ts';
 import { isHostname, isName } from '../names.ts';
 import type { SandboxSpec } from '../sandbox/state.ts';
 import type { EngineSettings } from '../settings.ts';
-import type { ContainerRequest, ContainerSpec, MountRequest, Resources } from './spec.ts';
+import { checkResources } from './resources.ts';
+import type { ContainerRequest, ContainerSpec, MountRequest } from './spec.ts';
 
 /** What is decided before anything of the container is on the host. */
 export interface SpecDraft {
@@ -22,11 +23,8 @@ export interface SpecDraft {
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const SHM_BYTES = 64 << 20;
 const LARGEST_OOM_SCORE_ADJ = 1_000;
-/** As with other engines: with less a runtime cannot even make the container. */
-const LEAST_MEMORY_BYTES = 6 << 20;
 /** The kernel keeps the last one for "none". */
 const LARGEST_ID = 2 ** 32 - 1;
-const CPU_LIST = /^\d+(-\d+)?(,\d+(-\d+)?)*$/;
 
 const RUNTIMES_OWN = /^run\.oci\./;
 
@@ -45,7 +43,7 @@ export function checkRequest(request: ContainerRequest): void {
   for (const key of Object.keys(request.annotations ?? {})) {
     if (RUNTIMES_OWN.test(key)) refuse('annotations', `"${key}"`, "without the runtime's own, which steer it");
   }
-  checkResources(request.resources ?? {});
+  checkResources(request.resources ?? {}, 'create');
   checkSandbox(request);
   checkPid(request);
   checkGroups(request);
@@ -77,25 +75,6 @@ function checkGroups({ supplementalGroups }: ContainerRequest): void {
   for (const gid of supplementalGroups?.gids ?? []) {
     if (Number.isInteger(gid) && gid >= 0 && gid < LARGEST_ID) continue;
     refuse('supplementalGroups.gids', String(gid), `a number from 0 to ${LARGEST_ID - 1}`);
-  }
-}
-
-function checkResources({ memoryBytes, memorySwapBytes = -1, cpusetCpus, cpusetMems, ...cpu }: Resources): void {
-  if (memoryBytes !== undefined && memoryBytes < LEAST_MEMORY_BYTES) {
-    refuse('resources.memoryBytes', String(memoryBytes), `at least ${LEAST_MEMORY_BYTES}, or nothing starts in it`);
-  }
-  if (memorySwapBytes !== -1 && memorySwapBytes < (memoryBytes ?? Infinity)) {
-    const wanted = 'memory and swap together: at least resources.memoryBytes, which has to be there';
-    refuse('resources.memorySwapBytes', String(memorySwapBytes), wanted);
-  }
-  if (cpusetCpus !== undefined && !CPU_LIST.test(cpusetCpus)) {
-    refuse('resources.cpusetCpus', `"${cpusetCpus}"`, 'a list like 0-1,3');
-  }
-  if (cpusetMems !== undefined && !CPU_LIST.test(cpusetMems)) {
-    refuse('resources.cpusetMems', `"${cpusetMems}"`, 'a list like 0-1,3');
-  }
-  if (cpu.cpus !== undefined && (cpu.cpuQuotaUs ?? cpu.cpuPeriodUs) !== undefined) {
-    refuse('resources.cpus', 'beside a quota or a period', 'left out then: it stands for both');
   }
 }
 

@@ -88,6 +88,7 @@ export type MountRequest =
     }
   | { readonly kind: 'tmpfs'; readonly target: string; readonly sizeBytes?: number; readonly isReadonly?: boolean };
 
+/** The limits of a container; what is left out is not limited. */
 export interface Resources {
   readonly memoryBytes?: number;
   /** Memory and swap together, as the kernel's v1 file and Docker count it; -1: unlimited. */
@@ -143,7 +144,7 @@ export interface ProcessUser {
   readonly home: string;
 }
 
-/** What will be run: the request with everything resolved. It never changes. */
+/** What will be run: the request with everything resolved. Its limits may change later, the rest never does. */
 export interface ContainerSpec {
   readonly id: string;
   readonly name: string;

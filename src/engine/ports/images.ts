@@ -93,6 +93,26 @@ export interface ImageStorage {
   readonly usedInodes: number;
 }
 
+/** What a container's own layer takes on the disk. */
+export interface SnapshotUsage {
+  /** When it was measured, Unix ms. */
+  readonly at: number;
+  readonly usedBytes: number;
+  readonly usedInodes: number;
+}
+
+/** The file system that snapshots are on. */
+export interface Disk {
+  /** What it is mounted from: `/dev/vda`. */
+  readonly device: string;
+  readonly major: number;
+  readonly minor: number;
+  readonly totalBytes: number;
+  /** 0 where inodes are made as they are needed. */
+  readonly totalInodes: number;
+  readonly freeInodes: number;
+}
+
 export interface Images {
   list(): readonly Image[];
   /** @throws BerthError NotFound, or InvalidArgument when a prefix fits several */
@@ -129,6 +149,12 @@ export interface Images {
   removeSnapshot(containerId: string): Promise<void>;
   /** The ids of containers that have a snapshot. */
   findSnapshots(): Promise<readonly string[]>;
+  /**
+   * By container. It is measured in the background, now and then, while somebody asks; what is asked for the first time
+   * is waited for, 3 s at the most. What cannot be measured is left out.
+   */
+  snapshotUsages(containerIds: readonly string[]): Promise<ReadonlyMap<string, SnapshotUsage>>;
+  disk(): Promise<Disk>;
   /**
    * Mounts the container's root at a folder that exists.
    * @param userNamespace the file of the one whose users it belongs to

@@ -1,3 +1,4 @@
+import type { InterfaceUsage } from '../../base/usage.ts';
 import type { NamespacePins, SandboxSpec } from '../sandbox/state.ts';
 
 /** Makes and removes what a sandbox owns on the host beside its network: namespaces, shared memory, files. */
@@ -10,6 +11,10 @@ export interface Namespaces {
   writeFiles(sandbox: SandboxSpec, addresses: readonly string[]): Promise<void>;
   /** Are they still there? A pin that somebody took away would be the host's namespace to a container. */
   areWhole(pins: NamespacePins): boolean;
+  /**
+   * What has passed the interfaces of network namespaces, without the loopback, by the pin. One that is gone is left out.
+   */
+  networkUsages(pins: readonly string[]): Promise<ReadonlyMap<string, readonly InterfaceUsage[]>>;
   /** Removes them, and its files. Removing what is not there succeeds. */
   remove(sandboxId: string, pins: NamespacePins): Promise<void>;
   /** Removes all that there may be of a sandbox of which nothing else is known. */

@@ -1,5 +1,6 @@
 import type { IdMappings } from '../../base/id-mappings.ts';
 import type { ProcessIdentity } from '../../base/process-identity.ts';
+import type { Usage, UsageDetails } from '../../base/usage.ts';
 import type {
   MountRequest,
   ProcessUser,
@@ -207,22 +208,28 @@ export interface LogLine {
   readonly isPartial: boolean;
 }
 
-/** What a run has used, from its cgroup. What the kernel does not tell is undefined. */
-export interface RunUsage {
+/** What a run uses at a moment. */
+export interface RunUsage extends Usage {
   /** Unix ms. */
   readonly at: number;
-  /** ns of processor time since it began. */
-  readonly cpuNs?: number;
-  /** Without what the kernel would give up at once: usage less inactive file pages. */
-  readonly workingSetBytes?: number;
-  readonly usageBytes?: number;
-  readonly rssBytes?: number;
-  /** Undefined: no limit. */
-  readonly limitBytes?: number;
-  readonly pageFaults?: number;
-  readonly majorPageFaults?: number;
-  readonly swapBytes?: number;
-  readonly processes?: number;
+}
+
+/** What its files and sockets are beside that. */
+export interface RunDetails extends UsageDetails {
+  readonly at: number;
+  /** Descriptors of all processes. */
+  readonly openFiles: number;
+  readonly sockets: number | undefined;
+  /** How many descriptors its PID 1 may have; undefined: no limit. */
+  readonly mostOpenFiles: number | undefined;
+}
+
+/** What is counted on some hosts and not on others. */
+export interface Counters {
+  readonly pressure: boolean;
+  readonly hugepages: boolean;
+  readonly mostHugepages: boolean;
+  readonly mostMemory: boolean;
 }
 
 export interface LogQuery {
@@ -279,6 +286,16 @@ export interface Runtime {
   /** Ends every guard of the run: it has exited. */
   endGuards(run: RunRef): Promise<void>;
 
+  /** @throws BerthError InvalidArgument or Unsupported for what this host cannot limit */
+  checkResources(resources: Resources): void;
+  /**
+   * Gives the limits of the row to a run that lives, all of them or none.
+   * @param from what it has now
+   * @throws BerthError WrongState when it uses more than it may have then; InvalidArgument when the kernel refuses them;
+   *   DeadlineExceeded
+   */
+  update(run: RunRef, row: ContainerRow, from: Resources): Promise<void>;
+
   pause(run: RunRef): Promise<void>;
   resume(run: RunRef): Promise<void>;
 
@@ -318,8 +335,13 @@ export interface Runtime {
   reopenLog(run: RunRef, path: string): Promise<void>;
   /** Makes the log file, so that whoever looks finds it from the beginning. */
   makeLog(path: string): Promise<void>;
-  /** What the run uses now; undefined when it has no cgroup any more. */
+  readonly counters: Counters;
+  /** What the run uses now; undefined when it has no cgroup any more. Only the kernel's memory is asked. */
   usage(run: RunRef): RunUsage | undefined;
+  /** Likewise with all that is counted. It may take long for thousands of files, and lets others have their turn. */
+  details(run: RunRef, init: ProcessIdentity): Promise<RunDetails | undefined>;
+  /** What all processes of a cgroup use: one that a pod has for itself. */
+  usageOfCgroup(path: string): RunUsage | undefined;
 }
 
 export interface ResolveRequest {

@@ -15,7 +15,6 @@ export interface Making {
 
 /** One sandbox: its state, and the mailbox in which every decision about it is taken. */
 export class SandboxActor {
-  readonly spec: SandboxSpec;
   readonly mailbox = new Mailbox();
   readonly #parts: EngineParts;
   readonly #steps: StepRunner;
@@ -32,7 +31,6 @@ export class SandboxActor {
 
   /** @param origin `saved`: an earlier daemon made it, so recovery has to see to it before a verb may */
   constructor(row: SandboxRow, parts: EngineParts, origin: 'new' | 'saved') {
-    this.spec = row.spec;
     this.#row = row;
     this.#parts = parts;
     this.#steps = new StepRunner(parts);
@@ -41,6 +39,10 @@ export class SandboxActor {
 
   get id(): string {
     return this.spec.id;
+  }
+
+  get spec(): SandboxSpec {
+    return this.#row.spec;
   }
 
   get row(): SandboxRow {
@@ -80,7 +82,16 @@ export class SandboxActor {
 
   /** Saved, then assigned, then published, in one turn of the event loop. */
   commit(step: Step, state: SandboxState, events: readonly Pick<NewEvent, 'type' | 'body'>[] = []): void {
-    const row = { ...this.#row, state };
+    this.#commit(step, { ...this.#row, state }, events);
+  }
+
+  /** Likewise what its door keeps with it, which is the only part of the spec that changes. */
+  commitData(apiData: unknown, body: NewEvent['body']): void {
+    const { spec } = this.#row;
+    this.#commit('sandbox.update', { ...this.#row, spec: { ...spec, apiData } }, [{ type: 'sandbox.updated', body }]);
+  }
+
+  #commit(step: Step, row: SandboxRow, events: readonly Pick<NewEvent, 'type' | 'body'>[]): void {
     this.#steps.runSync(step, () =>
       this.#parts.journal.record(
         { sandboxes: [row] },

@@ -60,7 +60,7 @@ export interface SandboxRequest {
   readonly apiData?: unknown;
 }
 
-/** Where containers live: the owner of namespaces, addresses and ports. It never changes. */
+/** Where containers live: the owner of namespaces, addresses and ports. Only what its door keeps with it changes. */
 export interface SandboxSpec {
   readonly id: string;
   readonly name: string;

@@ -36,7 +36,7 @@ export function container({ spec, state, createdAt }: ContainerRow): Container {
   return {
     id: spec.id,
     podSandboxId: spec.sandboxId,
-    metadata: metadataOf(spec),
+    metadata: containerMetadata(spec),
     image: imageOf(spec),
     imageRef: spec.image.id,
     state: containerState(state),
@@ -91,12 +91,12 @@ function reasonOf({ cause, code, isOom }: ExitRecord): string {
   return code === 0 ? 'Completed' : 'Error';
 }
 
-function metadataOf(spec: ContainerSpec): ContainerMetadata {
+export function containerMetadata(spec: ContainerSpec): ContainerMetadata {
   return containerData(spec)?.metadata ?? { name: spec.name, attempt: 0 };
 }
 
 /** By the name that its user gave it: a kubelet asks for it by its id. */
-function imageOf(spec: ContainerSpec): ImageSpec {
+export function imageOf(spec: ContainerSpec): ImageSpec {
   const asked = containerData(spec)?.image;
   const name = asked?.userSpecifiedImage ?? '';
   return {

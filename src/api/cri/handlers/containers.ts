@@ -4,6 +4,7 @@ import type { ContainerRow, ContainerView } from '../../../engine/index.ts';
 import { describePhase, exitOf } from '../../../engine/index.ts';
 import type { SandboxRow } from '../../../engine/sandbox/state.ts';
 import type {
+  CheckpointContainerRequest,
   ContainerStatusRequest,
   ContainerStatusResponse,
   CreateContainerRequest,
@@ -118,4 +119,11 @@ export async function reopenContainerLog(
 ): Promise<ReopenContainerLogResponse> {
   await engine.containers.reopenLog(findContainer(engine, containerId).row.spec.id);
   return {};
+}
+
+/** @throws BerthError Unsupported: what its processes have in memory is nowhere saved */
+export function checkpointContainer({ containerId }: CheckpointContainerRequest, { engine }: Call): never {
+  const { spec } = findContainer(engine, containerId).row;
+  const message = `Cannot checkpoint container "${spec.name}": berth cannot save what processes have in memory`;
+  throw new BerthError('Unsupported', message);
 }

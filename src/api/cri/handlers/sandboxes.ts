@@ -12,8 +12,10 @@ import type {
 } from '../../../gen/cri/api.ts';
 import type { Call } from '../call.ts';
 import { filterSandboxes } from '../filters.ts';
-import { findSandbox, lookUp, sandboxes, unlessGone } from '../find.ts';
+import { containers, findSandbox, lookUp, sandboxes, unlessGone } from '../find.ts';
+import { containerStatus } from '../from-state/container.ts';
 import { podSandbox, podSandboxStatus, sandboxInfo } from '../from-state/sandbox.ts';
+import { nanoseconds } from '../from-state/time.ts';
 import { sandboxRequest } from '../to-spec/sandbox.ts';
 
 export async function runPodSandbox(request: RunPodSandboxRequest, call: Call): Promise<RunPodSandboxResponse> {
@@ -42,11 +44,12 @@ export async function removePodSandbox(
 
 export function podSandboxStatusOf(request: PodSandboxStatusRequest, { engine }: Call): PodSandboxStatusResponse {
   const { row } = findSandbox(engine, request.podSandboxId);
+  const members = containers(engine).filter((each) => each.row.spec.sandboxId === row.spec.id);
   return {
     status: podSandboxStatus(row),
     info: request.verbose ? sandboxInfo(row) : {},
-    containersStatuses: [],
-    timestamp: 0n,
+    containersStatuses: members.map((each) => containerStatus(each.row)),
+    timestamp: nanoseconds(Date.now()),
   };
 }
 

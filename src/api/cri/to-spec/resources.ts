@@ -4,12 +4,17 @@ import { given, sorted, textOrNothing } from '../given.ts';
 
 /** Zero and empty mean that nothing was said. */
 export function resourcesOf(asked: LinuxContainerResources | undefined): Resources {
-  if (asked === undefined) return {};
+  return asked === undefined ? {} : changeOf(asked, {});
+}
+
+/** What is to be changed; the score of its processes stays what it is. */
+export function changeOf(asked: LinuxContainerResources, before: Resources): Resources {
   const memoryBytes = limitOf(asked.memoryLimitInBytes);
   return given({
     memoryBytes,
     // without a word about swap a container with a limit gets none, as a pod's is meant for all that it uses
-    memorySwapBytes: limitOf(asked.memorySwapLimitInBytes) ?? memoryBytes,
+    memorySwapBytes:
+      limitOf(asked.memorySwapLimitInBytes) ?? (before.memoryBytes === undefined ? memoryBytes : undefined),
     cpuQuotaUs: limitOf(asked.cpuQuota),
     cpuPeriodUs: limitOf(asked.cpuPeriod),
     cpuShares: limitOf(asked.cpuShares),

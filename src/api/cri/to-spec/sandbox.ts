@@ -9,6 +9,7 @@ import type {
 import { NamespaceMode, Protocol } from '../../../gen/cri/api.ts';
 import type {
   DNSConfig,
+  LinuxContainerResources,
   LinuxSandboxSecurityContext,
   NamespaceOption,
   PodSandboxConfig,
@@ -21,6 +22,7 @@ import type { SandboxData } from '../api-data.ts';
 import { invalid } from '../errors.ts';
 import { given, sorted, textOrNothing } from '../given.ts';
 import { sandboxName } from '../names.ts';
+import { resourcesOf } from './resources.ts';
 import { modeName, podUsers } from './users.ts';
 
 const VERB = 'create sandbox';
@@ -49,7 +51,7 @@ export function sandboxRequest({ config, runtimeHandler }: RunPodSandboxRequest)
     handler: textOrNothing(runtimeHandler),
     labels: sorted(config.labels),
     annotations: sorted(config.annotations),
-    apiData: dataOf(security, runtimeHandler),
+    apiData: dataOf(config, runtimeHandler),
   });
 }
 
@@ -127,8 +129,19 @@ function cgroupParentOf({ linux }: PodSandboxConfig): string | undefined {
   return posix.resolve('/', parent);
 }
 
-function dataOf(security: LinuxSandboxSecurityContext | undefined, runtimeHandler: string): SandboxData {
-  const namespaces = security?.namespaceOptions;
-  const isPrivileged = security?.privileged ?? false;
-  return asSaved({ door: 'cri', isPrivileged, runtimeHandler, ...(namespaces === undefined ? {} : { namespaces }) });
+function dataOf({ linux }: PodSandboxConfig, runtimeHandler: string): SandboxData {
+  const { namespaceOptions: namespaces, privileged: isPrivileged = false } = linux?.securityContext ?? {};
+  return asSaved({ door: 'cri', isPrivileged, runtimeHandler, ...given({ namespaces, ...podResources(linux) }) });
+}
+
+interface PodLimits {
+  readonly resources?: LinuxContainerResources | undefined;
+  readonly overhead?: LinuxContainerResources | undefined;
+}
+
+export function podResources({ resources, overhead }: PodLimits = {}): Pick<SandboxData, 'resources' | 'overhead'> {
+  return given({
+    resources: resources && resourcesOf(resources),
+    overhead: overhead && resourcesOf(overhead),
+  });
 }

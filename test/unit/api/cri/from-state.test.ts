@@ -8,7 +8,6 @@ import {
 } from '../../../../src/api/cri/from-state/container.ts';
 import { image, imageInfo } from '../../../../src/api/cri/from-state/image.ts';
 import { podSandbox, podSandboxStatus, sandboxInfo, sandboxState } from '../../../../src/api/cri/from-state/sandbox.ts';
-import { containerStats } from '../../../../src/api/cri/from-state/stats.ts';
 import { stopSignalValue } from '../../../../src/api/cri/signals.ts';
 import { parseSignal } from '../../../../src/base/signals.ts';
 import type { ContainerState as EngineState, ExitRecord, LiveRun } from '../../../../src/engine/container/state.ts';
@@ -246,27 +245,4 @@ test('an image is told with all its names and its config', () => {
     imageSpec: { created: string; config: { Cmd: unknown } };
   };
   assert.deepEqual([told.imageSpec.created, told.imageSpec.config.Cmd], ['1970-01-01T00:00:00.000Z', ['sh']]);
-});
-
-test('what a container uses is told as far as the kernel tells it', () => {
-  const stats = containerStats(podContainerRow(), {
-    at: 1_700_000_000_000,
-    cpuNs: 5e9,
-    workingSetBytes: 100,
-    usageBytes: 150,
-    limitBytes: 90,
-    swapBytes: 7,
-  });
-  const timestamp = 1_700_000_000_000_000_000n;
-  assert.deepEqual([stats.cpu?.timestamp, stats.cpu?.usageCoreNanoSeconds], [timestamp, { value: 5_000_000_000n }]);
-  const { workingSetBytes, availableBytes, usageBytes, rssBytes } = stats.memory ?? {};
-  assert.deepEqual([workingSetBytes, availableBytes, usageBytes], [{ value: 100n }, { value: 0n }, { value: 150n }]);
-  assert.deepEqual([rssBytes, stats.memory?.timestamp], [undefined, timestamp]);
-  assert.deepEqual(stats.swap?.swapUsageBytes, { value: 7n });
-  assert.equal(containerStats(podContainerRow(), { at: 1 }).memory?.availableBytes, undefined);
-});
-
-test('a container that does not run uses nothing, and is named', () => {
-  const stats = containerStats(podContainerRow({}, { labels: { a: 'b' } }), undefined);
-  assert.deepEqual([stats.cpu, stats.memory, stats.attributes?.labels], [undefined, undefined, { a: 'b' }]);
 });

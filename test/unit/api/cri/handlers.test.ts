@@ -5,13 +5,11 @@ import { newId } from '../../../../src/base/ids.ts';
 import type { ContainerRequest } from '../../../../src/engine/container/spec.ts';
 import type { ExitRecord, StopRequest } from '../../../../src/engine/index.ts';
 import {
-  ContainerStatsFilter,
   CreateContainerRequest,
   ExecSyncRequest,
   ImageSpec,
   LinuxContainerSecurityContext,
   ListContainersRequest,
-  ListContainerStatsRequest,
   ListPodSandboxRequest,
   NamespaceMode,
   NamespaceOption,
@@ -261,20 +259,4 @@ test('a log is opened anew by the id that the engine knows', async () => {
   await using served = await ServedCri.open({ containers: { list: () => [viewOf(row)], reopenLog } });
   await served.runtime.reopenContainerLog({ containerId: row.spec.id.slice(0, 12) });
   assert.deepEqual(reopened, [row.spec.id]);
-});
-
-test('statistics are of those that run', async () => {
-  const [running, ended] = [podContainerRow({ id: 'aa' }), podContainerRow({ id: 'bb' })];
-  const usage = (id: string): { at: number; cpuNs: number } | undefined =>
-    id === 'aa' ? { at: 1, cpuNs: 5 } : undefined;
-  await using served = await ServedCri.open({ containers: { list: () => [viewOf(running), viewOf(ended)], usage } });
-  const { stats } = await served.runtime.listContainerStats(message(ListContainerStatsRequest));
-  assert.deepEqual(
-    stats.map(({ attributes }) => attributes?.id),
-    ['aa'],
-  );
-  const filter = message(ContainerStatsFilter, { id: 'bb' });
-  assert.deepEqual(await served.runtime.listContainerStats({ filter }), { stats: [] });
-  const { stats: one } = await served.runtime.containerStats({ containerId: 'bb' });
-  assert.deepEqual([one?.attributes?.id, one?.cpu], ['bb', undefined]);
 });

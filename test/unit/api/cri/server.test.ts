@@ -181,34 +181,19 @@ test('what berth does not do yet is said by the name of the method', async () =>
   await using served = await ServedCri.open();
   const { runtime, images } = served;
   const methods = { ...RuntimeServiceService, ...ImageServiceService };
-  const calls = { ...runtime, ...images } as Record<string, (request: object) => Promise<unknown>>;
+  type Answer = Promise<unknown> | AsyncIterable<unknown>;
+  const calls = { ...runtime, ...images } as Record<string, (request: object) => Answer>;
+  const answered = (answer: Answer | undefined): unknown =>
+    answer !== undefined && Symbol.asyncIterator in answer ? Array.fromAsync(answer) : answer;
   const missing: string[] = [];
   for (const [name, { path, requestDeserialize }] of Object.entries(methods)) {
-    const { code, details } = await failureOf(async () => calls[name]?.(requestDeserialize(Buffer.alloc(0))));
+    const { code, details } = await failureOf(async () => answered(calls[name]?.(requestDeserialize(Buffer.alloc(0)))));
     if (code !== 12) continue;
     const method = path.slice(path.lastIndexOf('/') + 1);
     assert.equal(details, `Cannot answer ${method}: berth does not do it yet`);
     missing.push(method);
   }
-  assert.deepEqual(missing.toSorted(), [
-    'Attach',
-    'CheckpointContainer',
-    'Exec',
-    'GetContainerEvents',
-    'ListMetricDescriptors',
-    'ListPodSandboxMetrics',
-    'ListPodSandboxStats',
-    'PodSandboxStats',
-    'PortForward',
-    'StreamContainerStats',
-    'StreamContainers',
-    'StreamImages',
-    'StreamPodSandboxMetrics',
-    'StreamPodSandboxStats',
-    'StreamPodSandboxes',
-    'UpdateContainerResources',
-    'UpdatePodSandboxResources',
-  ]);
+  assert.deepEqual(missing.toSorted(), ['Attach', 'Exec', 'PortForward']);
 });
 
 test('another version of the interface is not served', async () => {
