@@ -15,6 +15,9 @@ export interface DownloadOptions {
   readonly onBytes: (bytes: number) => void;
 }
 
+/** Less than this is as good as nothing: a server that sends a byte at a time would be asked for ever. */
+const LEAST_PROGRESS_BYTES = 64 << 10;
+
 /**
  * Gets a blob into a file. A connection that is cut or stands still is taken up where it broke off, as often as need be
  * while something comes each time; content with another digest is asked for at the next server.
@@ -24,7 +27,7 @@ export async function download(source: Source, blob: BlobRef, options: DownloadO
   const liars = new Set<RegistryServer>();
   for (;;) {
     await using writer = await options.staging.create();
-    const [server] = await receive(source, blob, writer, liars, options);
+    const server = await receive(source, blob, writer, liars, options);
     const file = writer.finish();
     if (file.digest === blob.digest && file.sizeBytes === blob.size) return file;
     await options.staging.remove(file);
@@ -33,29 +36,62 @@ export async function download(source: Source, blob: BlobRef, options: DownloadO
   }
 }
 
-/** Returns the servers that it came from, in that order. */
+/** Returns the server that its beginning came from. */
 async function receive(
   source: Source,
   blob: BlobRef,
   writer: StagedWriter,
-  except: ReadonlySet<RegistryServer>,
+  liars: ReadonlySet<RegistryServer>,
   options: DownloadOptions,
-): Promise<[RegistryServer, ...RegistryServer[]]> {
-  const { attempts, firstWaitMs } = source.settings;
+): Promise<RegistryServer> {
+  const { attempts, firstWaitMs, stallMs } = source.settings;
   const { signal } = options;
-  const from: RegistryServer[] = [];
-  for (let setbacks = 0; ; ) {
-    const before = writer.sizeBytes;
-    const open = await source.openBlob(blob, { offset: before, except, signal });
-    if (open.offset < before) await writer.restart();
-    if (open.offset === 0) from.length = 0;
-    from.push(open.server);
-    const setback = await take(open, blob, writer, source.settings.stallMs, options);
-    if (setback === undefined) return [from[0] ?? open.server, ...from.slice(1)];
-    setbacks = writer.sizeBytes > before ? 0 : setbacks + 1;
-    const isHopeless = setback.code === 'DeadlineExceeded' && setbacks > 0;
-    if (isHopeless || setbacks >= attempts) throw gaveUp(blob, writer, open.server, setback);
-    if (setbacks > 0) await pause(firstWaitMs * 2 ** (setbacks - 1), signal);
+  let first: RegistryServer | undefined;
+  let round = 1;
+  /** What kept each server from sending anything more in this round. */
+  const setbacks = new Map<RegistryServer, Setback>();
+  for (;;) {
+    const offset = writer.sizeBytes;
+    const open = await openNext(source, blob, { offset, liars, setbacks, signal });
+    if (open !== undefined) {
+      if (open.offset < offset) await writer.restart();
+      if (open.offset === 0) first = open.server;
+      const setback = await take(open, blob, writer, stallMs, options);
+      if (setback === undefined) return first ?? open.server;
+      if (writer.sizeBytes >= offset + LEAST_PROGRESS_BYTES) {
+        setbacks.clear();
+        round = 1;
+      } else setbacks.set(open.server, setback);
+      continue;
+    }
+    const isHopeless = [...setbacks.values()].every(({ code }) => code === 'DeadlineExceeded');
+    if (isHopeless || round >= attempts) throw gaveUp(blob, writer, setbacks);
+    await pause(firstWaitMs * 2 ** (round - 1), signal);
+    setbacks.clear();
+    round += 1;
+  }
+}
+
+interface NextOptions {
+  readonly offset: number;
+  readonly liars: ReadonlySet<RegistryServer>;
+  readonly setbacks: ReadonlyMap<RegistryServer, Setback>;
+  readonly signal: AbortSignal;
+}
+
+/** Undefined when each server that has the blob has sent nothing more in this round. */
+async function openNext(
+  source: Source,
+  blob: BlobRef,
+  { offset, liars, setbacks, signal }: NextOptions,
+): Promise<OpenBlob | undefined> {
+  const except = new Set([...liars, ...setbacks.keys()]);
+  if (source.pullable.every((server) => except.has(server))) return undefined;
+  try {
+    return await source.openBlob(blob, { offset, except, signal });
+  } catch (error) {
+    if (setbacks.size === 0 || signal.aborted || !(error instanceof BerthError)) throw error;
+    return undefined; // those that are left do not have it
   }
 }
 
@@ -81,9 +117,11 @@ async function take(
   return writer.sizeBytes < size ? new Setback('Unavailable', 'ends its answer') : undefined;
 }
 
-function gaveUp({ digest, size }: BlobRef, { sizeBytes }: StagedWriter, { host }: RegistryServer, reason: Setback) {
-  const fact = `after ${sizeBytes} of ${size} bytes ${host} ${reason.message}`;
-  return new BerthError(reason.code, `Cannot get blob ${digest}: ${fact}`, { cause: reason });
+function gaveUp({ digest, size }: BlobRef, { sizeBytes }: StagedWriter, setbacks: NextOptions['setbacks']): BerthError {
+  const reasons = [...setbacks].map(([{ host }, { message }]) => `${host} ${message}`).join('; ');
+  const [last] = [...setbacks.values()].toReversed();
+  const message = `Cannot get blob ${digest}: after ${sizeBytes} of ${size} bytes ${reasons}`;
+  return new BerthError(last?.code ?? 'Unavailable', message, { cause: last });
 }
 
 function notWhatItSays({ digest, size }: BlobRef, { digest: found, sizeBytes }: StagedFile, { host }: RegistryServer) {

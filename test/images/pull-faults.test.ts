@@ -109,6 +109,17 @@ fault('a registry that always cuts the connection is given up', {
   expected: { code: 'Unavailable', message: /after 100000 of \d+ bytes 127\S+ cuts the connection$/ },
 });
 
+fault('a registry that sends a few bytes at a time is given up', {
+  behave: (asked, response) => {
+    if (!isBig(asked)) return false;
+    const from = Number(/\d+/.exec(asked.headers.range ?? '')?.[0] ?? 0);
+    response.writeHead(from === 0 ? 200 : 206, { 'content-range': `bytes ${from}-/*` });
+    response.end(BIG_BLOB.subarray(from, from + 10));
+    return true;
+  },
+  expected: { code: 'Unavailable', message: /after 40 of \d+ bytes 127\S+ ends its answer$/ },
+});
+
 fault('a registry that always ends a blob too early is given up', {
   behave: (asked, response) => isBig(asked) && (response.writeHead(200).end(BIG_BLOB.subarray(0, 1_000)), true),
   expected: { code: 'Unavailable', message: /after 1000 of \d+ bytes 127\S+ ends its answer$/ },

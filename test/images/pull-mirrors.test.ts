@@ -141,6 +141,29 @@ test('a mirror that dies in the middle of a blob is helped out by the registry',
   );
 });
 
+test('a mirror that sends nothing of its blobs is helped out by the registry, and told of when that cannot help', async () => {
+  await using mirror = await FakeRegistry.open();
+  await using registry = await FakeRegistry.open();
+  const entry = registryEntry({ mirrors: [mirror.host] });
+  await using store = await openStore({ registries: { registries: { [registry.host]: entry } } });
+  for (const each of [mirror, registry]) each.push('app', '1', APP);
+  mirror.behave = ({ kind }, response) => {
+    if (kind !== 'blobs') return false;
+    response.writeHead(200, { 'content-length': 2_048 }).flushHeaders();
+    setTimeout(() => response.destroy(), 5);
+    return true;
+  };
+  registry.behave = ({ kind }, response) => kind === 'blobs' && fail(response, 404);
+
+  await assert.rejects(store.pull(`${registry.host}/app:1`), {
+    code: 'Unavailable',
+    message: new RegExp(`after 0 of \\d+ bytes ${mirror.host} cuts the connection$`),
+  });
+  assert.deepEqual(store.census(), NOTHING);
+  registry.behave = () => false;
+  await store.pull(`${registry.host}/app:1`);
+});
+
 test('an address of a mirror that is none is told of when the daemon starts', async () => {
   const registries = { 'docker.io': registryEntry({ mirrors: ['ftp://me:s3cr3t@mirror'] }) };
 

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import type { Agent, IncomingMessage } from 'node:http';
+import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
 import { abortError } from '../../base/abort.ts';
 import { BerthError, errnoOf, messageOf } from '../../base/errors.ts';
 import { formatDuration, formatSize } from '../../base/units.ts';
@@ -36,21 +36,12 @@ export async function send(request: WebRequest): Promise<IncomingMessage> {
 
 class StaleConnection extends Setback {}
 
-async function sendOnce({ url, body, connectMs, stallMs, signal, ...rest }: WebRequest): Promise<IncomingMessage> {
-  // Not imported: see api/berth/server.ts. What is never asked over TLS never loads it.
-  const web = process.getBuiltinModule(url.protocol === 'https:' ? 'node:https' : 'node:http');
-  const request = web.request(url, { method: rest.method, headers: { ...rest.headers }, agent: rest.agent, signal });
-  const connecting = setTimeout(() => {
-    const fact = `cannot be reached: no connection within ${formatDuration(connectMs)}`;
-    request.destroy(new Setback('Unavailable', fact));
-  }, connectMs);
-  const silent = setTimeout(() => request.destroy(standstill(stallMs)), connectMs + stallMs);
-  request.once('socket', (socket) => {
-    if (socket.connecting) socket.once('connect', () => clearTimeout(connecting));
-    else clearTimeout(connecting);
-  });
-  request.end(body);
+async function sendOnce(order: WebRequest): Promise<IncomingMessage> {
+  const { signal } = order;
+  let request: ClientRequest | undefined;
   try {
+    request = begin(order);
+    using _ = watch(request, order);
     const [answer] = (await once(request, 'response')) as [IncomingMessage];
     request.on('error', () => undefined); // from here on the answer tells
     answer.on('error', () => undefined); // nobody may be reading it any more
@@ -58,12 +49,32 @@ async function sendOnce({ url, body, connectMs, stallMs, signal, ...rest }: WebR
   } catch (error) {
     if (signal.aborted) throw abortError(signal);
     const setback = setbackOf(error);
-    if (!request.reusedSocket || !setback.isPassing) throw setback;
+    if (request?.reusedSocket !== true || !setback.isPassing) throw setback;
     throw new StaleConnection(setback.code, setback.message, { isPassing: true, cause: error });
-  } finally {
-    clearTimeout(connecting);
-    clearTimeout(silent);
   }
+}
+
+function begin({ method, url, headers, body, agent, signal }: WebRequest): ClientRequest {
+  // Not imported: see api/berth/server.ts. What is never asked over TLS never loads it.
+  const web = process.getBuiltinModule(url.protocol === 'https:' ? 'node:https' : 'node:http');
+  const request = web.request(url, { method, headers: { ...headers }, agent, signal });
+  request.end(body);
+  return request;
+}
+
+/** Ends a request that gets no connection, or no answer when it has one. */
+function watch(request: ClientRequest, { connectMs, stallMs }: WebRequest): Disposable {
+  const fact = `cannot be reached: no connection within ${formatDuration(connectMs)}`;
+  let timer = setTimeout(() => request.destroy(new Setback('Unavailable', fact)), connectMs);
+  const onConnection = (): void => {
+    clearTimeout(timer);
+    timer = setTimeout(() => request.destroy(standstill(stallMs)), stallMs);
+  };
+  request.once('socket', (socket) => {
+    if (socket.connecting) socket.once('connect', onConnection);
+    else onConnection();
+  });
+  return { [Symbol.dispose]: () => clearTimeout(timer) };
 }
 
 /**
