@@ -62,8 +62,7 @@ async function importImages(
       await ensureLayer(parts, layer, path, { budget, signal, onBytes });
     }
   }
-  throwIfAborted(signal);
-  const registered = await register(parts, arrivals, claim.fresh);
+  const registered = await register(parts, arrivals, claim.fresh, signal);
   request.onProgress({ step: 'done', bytes: registered.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) });
   return registered;
 }
@@ -85,13 +84,16 @@ async function register(
   parts: ImageParts,
   arrivals: readonly Arrival[],
   fresh: readonly Arrival[],
+  signal: AbortSignal,
 ): Promise<readonly Image[]> {
+  throwIfAborted(signal);
   const blobs = fresh.flatMap(({ found }) => [found.manifest, found.config, ...found.layers]);
   await parts.blobs.add(blobs.map(({ file }) => file));
   for (const { ref, diffId } of fresh.flatMap(({ found }) => found.layers)) parts.blobs.prove(ref.digest, diffId);
-  if (fresh.length > 0) await syncDisk(parts.children, parts.folders.layers);
+  if (fresh.length > 0) await syncDisk(parts.children, [parts.folders.layers, parts.folders.blobs], signal);
   const named = arrivals.map(({ found: { names, digests }, record }) => ({ record, names, digests }));
   return parts.mailbox.run(async () => {
+    throwIfAborted(signal); // from here on they are there
     await parts.catalog.change(withImages(parts.catalog.state, named));
     return arrivals.map(({ found, record }) => ({ ...parts.catalog.imageOf(record), names: found.names }));
   });

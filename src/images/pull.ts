@@ -88,10 +88,12 @@ async function pullUnknown(parts: ImageParts, source: Source, unknown: Unknown):
       onProgress({ step: 'downloading', layer: blob.digest, bytes: 0, totalBytes: blob.size });
     }
     await getLayers(parts, source, record, unknown);
-    throwIfAborted(signal);
-    await syncDisk(parts.children, parts.folders.layers);
+    await syncDisk(parts.children, [parts.folders.layers, parts.folders.blobs], signal);
   }
-  return parts.mailbox.run(() => register(parts, record, reference, digest));
+  return parts.mailbox.run(() => {
+    throwIfAborted(signal); // from here on it is there
+    return register(parts, record, reference, digest);
+  });
 }
 
 /** In the mailbox: between the look at what is there and the hold on it nothing may go. */
