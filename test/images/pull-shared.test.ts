@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { test } from 'node:test';
+import { setTimeout as sleepFor } from 'node:timers/promises';
 import type { PullProgress } from '../../src/engine/ports.ts';
 import { FakeRegistry, fail, sendBlob } from '../support/fake-registry.ts';
 import type { Asked } from '../support/fake-registry.ts';
@@ -227,19 +228,24 @@ test('a pull by somebody who has given up already asks nobody', async () => {
 test('no more layers are downloaded at a time than is configured, for one pull and for all', async () => {
   await using registry = await FakeRegistry.open();
   await using store = await openStore({ registries: { layersPerPull: 2, layersAtOnce: 3 } });
-  const layers = (name: string) => Array.from({ length: 5 }, (_, index) => ({ [`${name}${index}`]: 'x' }));
-  registry.push('a', '1', { layers: layers('a') });
-  registry.push('b', '1', { layers: layers('b') });
+  const image = (name: string): TestImage => ({
+    layers: Array.from({ length: 5 }, (_, index) => ({ [`${name}${index}`]: 'x' })),
+  });
+  const layers = new Set([image('a'), image('b')].flatMap((each) => pushedImage(each).layers));
+  for (const name of ['a', 'b']) registry.push(name, '1', image(name));
   const now = { a: 0, b: 0 };
   const most = { a: 0, b: 0, both: 0 };
-  registry.behave = async ({ kind, repository }, response) => {
-    if (kind !== 'blobs') return false;
-    const name = repository as 'a' | 'b';
-    now[name] += 1;
-    most[name] = Math.max(most[name], now[name]);
+  const isFull = Promise.withResolvers<void>();
+  registry.behave = async ({ name, repository }, response) => {
+    if (!layers.has(name)) return false;
+    const own = repository as 'a' | 'b';
+    now[own] += 1;
+    most[own] = Math.max(most[own], now[own]);
     most.both = Math.max(most.both, now.a + now.b);
-    response.once('close', () => (now[name] -= 1));
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    response.once('close', () => (now[own] -= 1));
+    if (now.a + now.b === 3) isFull.resolve();
+    await isFull.promise;
+    await sleepFor(20); // one more than may be would come in this time
     return false;
   };
 
