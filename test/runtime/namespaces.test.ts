@@ -325,7 +325,8 @@ placeTest('files that are as they should be stay the same files, which container
   assert.match(read(place, pod, 'hosts'), /10\.0\.0\.2\tmy-pod/);
 });
 
-test('a pod’s namespaces are made in about the time that a process takes to start', async (t) => {
+/** The bound is far above the figure: it catches a process that is started for it, and not a busy host. */
+test('a pod’s namespaces are made in less time than a process of Node takes to start', async (t) => {
   const root = mkdtempSync(join(tmpdir(), 'bns-'));
   await using thread = new NamespaceThread();
   const namespaces = openNamespaces(root, thread);
@@ -342,7 +343,7 @@ test('a pod’s namespaces are made in about the time that a process takes to st
   rmSync(root, { recursive: true });
   took.sort((a, b) => a - b);
   t.diagnostic(`median ${took[15]?.toFixed(2)} ms, best ${took[0]?.toFixed(2)} ms`);
-  assert.ok((took[0] ?? Infinity) < allowance(5));
+  assert.ok((took[0] ?? Infinity) < allowance(40));
 });
 
 placeTest('what passes the interfaces of each network is told, and of one that is gone nothing', async (place) => {
