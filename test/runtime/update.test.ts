@@ -177,7 +177,7 @@ limitTest(
     assert.equal(subject.memory, String(64 * MIB));
     assert.equal((await driver.exec(run, ['/bin/true'])).code, 0);
   },
-  'a=$(head -c 31457280 /dev/zero | tr "\\0" x); sleep 1000',
+  'a=$(head -c 31457280 /dev/zero | tr "\\0" x); sleep 1000 & wait',
 );
 
 limitTest(

@@ -35,9 +35,14 @@ type Promised<Service extends Readonly<Record<string, Method>>> = {
     request: RequestOf<Service[Name]>,
     options?: CallOptions,
   ) => Service[Name]['responseStream'] extends true
-    ? AsyncIterable<AnswerOf<Service[Name]>>
+    ? Stream<AnswerOf<Service[Name]>>
     : Promise<AnswerOf<Service[Name]>>;
 };
+
+interface Stream<T> extends AsyncIterable<T> {
+  /** Resolves when the server has it. */
+  readonly opened: Promise<void>;
+}
 
 /** A client of the CRI, over one connection of its own. */
 export class Cri implements Disposable {
@@ -86,7 +91,7 @@ export class Cri implements Disposable {
   }
 
   /** It begins at once, and ends with the client that does not read on. */
-  #stream(method: Method, request: unknown, { timeoutMs, signal }: CallOptions): AsyncIterable<unknown> {
+  #stream(method: Method, request: unknown, { timeoutMs, signal }: CallOptions): Stream<unknown> {
     const serialize = method.requestSerialize as (request: unknown) => Buffer;
     const options = deadlineAfter(timeoutMs);
     const { path, responseDeserialize } = method;
@@ -100,7 +105,10 @@ export class Cri implements Disposable {
     );
     call.on('error', () => undefined); // whoever reads hears of it
     whenAborted(signal, () => call.cancel());
+    const { promise: opened, resolve } = Promise.withResolvers<void>();
+    call.once('metadata', () => resolve());
     return {
+      opened,
       async *[Symbol.asyncIterator]() {
         try {
           yield* call;

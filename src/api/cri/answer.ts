@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { Metadata } from '@grpc/grpc-js';
 import type { handleServerStreamingCall, handleUnaryCall, ServerUnaryCall } from '@grpc/grpc-js';
 import { BerthError, errorCodeOf, messageOf } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
@@ -57,6 +58,7 @@ export function answering({ engine, log, about }: AnswerParts): Answering {
     many: (method, handler) => (call) => {
       const answer = async (): Promise<void> => {
         const failure = await serve(method, call, async (context) => {
+          call.sendMetadata(new Metadata()); // from here on a client that waits for it misses nothing
           for await (const message of handler(call.request, context)) {
             if (!call.write(message)) await once(call, 'drain', { signal: context.signal });
           }

@@ -1,4 +1,5 @@
-import type { EventRow } from '../../engine/index.ts';
+import { currentRun } from '../../engine/index.ts';
+import type { EventRow, ExitRecord } from '../../engine/index.ts';
 import type { SandboxRow } from '../../engine/sandbox/state.ts';
 import { ContainerEventType } from '../../gen/cri/api.ts';
 import type { ContainerEventResponse, ContainerStatus } from '../../gen/cri/api.ts';
@@ -31,21 +32,26 @@ export class ContainerEvents {
   /** As they were last seen: a kubelet cannot use an event without the pod, and the last one is that it is gone. */
   readonly #pods: Map<string, SandboxRow>;
   readonly #containers: Set<string>;
+  readonly #started: Set<string>;
   #lastAt = 0n;
 
   constructor(engine: CriEngine) {
     this.#engine = engine;
     this.#pods = new Map(sandboxes(engine).map(({ row }) => [row.spec.id, row]));
-    this.#containers = new Set(containers(engine).map(({ row }) => row.spec.id));
+    const known = containers(engine);
+    this.#containers = new Set(known.map(({ row }) => row.spec.id));
+    this.#started = new Set(
+      known.filter(({ row }) => currentRun(row.state) !== undefined).map(({ row }) => row.spec.id),
+    );
   }
 
   of(event: EventRow): readonly ContainerEventResponse[] {
     const { type, sandbox = '', container } = event;
-    const types = TYPES[type];
-    if (types === undefined) return [];
+    const types = this.#typesOf(event);
+    if (types.length === 0) return [];
     const pod = this.#look(sandbox);
     const isKnown = pod !== undefined && (container === undefined || this.#isKnown(container));
-    if (container === undefined && type === 'sandbox.removed') this.#pods.delete(sandbox);
+    if (type === 'sandbox.removed') this.#pods.delete(sandbox);
     if (container !== undefined && type === 'container.removed') this.#containers.delete(container);
     if (!isKnown) return [];
     const containersStatuses = this.#statusesIn(sandbox);
@@ -58,10 +64,20 @@ export class ContainerEvents {
     }));
   }
 
+  /** A program that has ended before anybody saw it run has run all the same. */
+  #typesOf({ type, container = '', body }: EventRow): readonly ContainerEventType[] {
+    const types = TYPES[type] ?? [];
+    if (type === 'container.started') this.#started.add(container);
+    if (type !== 'container.exited') return types;
+    const hasRun = (body['exit'] as ExitRecord | undefined)?.startedAt !== undefined;
+    return this.#started.delete(container) || !hasRun ? types : [CONTAINER_STARTED_EVENT, ...types];
+  }
+
   #look(id: string): SandboxRow | undefined {
     const row = sandboxes(this.#engine).find((each) => each.row.spec.id === id)?.row;
     if (row !== undefined) this.#pods.set(id, row);
-    return row ?? this.#pods.get(id);
+    const last = this.#pods.get(id);
+    return row ?? (last && { ...last, state: { phase: 'stopped', stoppedAt: last.createdAt } });
   }
 
   /** The engine's own containers are not told of: they are not listed either. */

@@ -96,11 +96,25 @@ test('a pod is told of as a container of its id, also when it is gone', () => {
     [CONTAINER_CREATED_EVENT, SANDBOX_READY],
     [CONTAINER_STARTED_EVENT, SANDBOX_READY],
   ]);
-  host.pods.set('p1', podRow({ id: 'p1' }, {}, { phase: 'stopped', stoppedAt: 1 }));
+  host.pods.delete('p1'); // it goes on before its client reads of it
   assert.deepEqual(told('sandbox.stopped'), [[CONTAINER_STOPPED_EVENT, SANDBOX_NOTREADY]]);
-  host.pods.delete('p1');
   assert.deepEqual(told('sandbox.removed'), [[CONTAINER_DELETED_EVENT, SANDBOX_NOTREADY]]);
   assert.deepEqual(told('sandbox.removed'), [], 'nothing is remembered of it after that');
+});
+
+test('a program that has ended before anybody saw it run was started too, unless it never ran', () => {
+  const host = new Host();
+  host.pod('p1');
+  const events = new ContainerEvents(fakeCriEngine(host.parts));
+  const told = (startedAt?: number) => {
+    host.container('c1', 'p1', { state: exited() });
+    const event = host.event('container.exited', 'p1', 'c1');
+    return events.of({ ...event, body: { exit: { startedAt } } }).map((each) => each.containerEventType);
+  };
+  assert.deepEqual(told(5), [CONTAINER_STARTED_EVENT, CONTAINER_STOPPED_EVENT]);
+  assert.deepEqual(told(), [CONTAINER_STOPPED_EVENT]);
+  events.of(host.event('container.started', 'p1', 'c1'));
+  assert.deepEqual(told(5), [CONTAINER_STOPPED_EVENT]);
 });
 
 test('what is not of a pod, or not for kubelets, is not told', () => {
