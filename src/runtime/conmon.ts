@@ -104,6 +104,12 @@ export class Conmon implements Monitor {
     await this.#control(run, REOPEN_LOG);
     const end = performance.now() + REOPEN_WITHIN_MS;
     while (!(await isThere(logPath))) {
+      if (!(await this.#isAlive(run))) {
+        throw new BerthError(
+          'WrongState',
+          `Cannot reopen log "${logPath}": its container has ended, and the log with it`,
+        );
+      }
       if (performance.now() > end) {
         throw new BerthError('DeadlineExceeded', `Cannot reopen log "${logPath}": the monitor did not make it`);
       }
@@ -122,6 +128,11 @@ export class Conmon implements Monitor {
 
   windowOf(run: RunRef): TerminalWindow {
     return new WindowFile(this.#folders.pathOf(run));
+  }
+
+  async #isAlive(run: RunRef): Promise<boolean> {
+    const monitor = (await this.#folders.readProcesses(run))?.monitor;
+    return monitor !== undefined && isRunning(monitor, this.#bootId);
   }
 
   /** By the links of its descriptors: a file that was renamed or removed goes by another name there. */
