@@ -141,7 +141,12 @@ export class Conmon implements Monitor {
     if (monitor === undefined || !isRunning(monitor, this.#bootId)) return false;
     const path = `${await realpath(dirname(logPath))}/${basename(logPath)}`;
     const folder = `/proc/${monitor.pid}/fd`;
-    return readdirSync(folder).some((fd) => readlinkSync(`${folder}/${fd}`) === path);
+    try {
+      return readdirSync(folder).some((fd) => readlinkSync(`${folder}/${fd}`) === path);
+    } catch (error) {
+      if (isMissing(error)) return false; // it closes what it has: it is about to end, or opens another one
+      throw error;
+    }
   }
 
   /** @throws BerthError WrongState when the monitor is gone */
@@ -149,7 +154,8 @@ export class Conmon implements Monitor {
     try {
       await writeFifo(`${this.#folders.pathOf(run)}/ctl`, message);
     } catch (error) {
-      if (!isMissing(error) && errnoOf(error) !== 'ENXIO') throw error;
+      // Nobody reads it, or not any more.
+      if (!isMissing(error) && errnoOf(error) !== 'ENXIO' && errnoOf(error) !== 'EPIPE') throw error;
       throw new BerthError('WrongState', 'Cannot tell the monitor: it has ended', { cause: error });
     }
   }
