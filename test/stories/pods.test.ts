@@ -314,7 +314,8 @@ podStory('every byte that was printed before the exit is in the log, also while 
     try {
       await pods.cri.runtime.reopenContainerLog({ containerId: container });
     } catch (error) {
-      if ((error as { code: number }).code !== 9) throw error; // it has exited meanwhile
+      if ((error as { code: number }).code !== 9) throw error;
+      break; // it is ending
     }
   }
 
