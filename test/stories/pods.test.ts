@@ -319,6 +319,7 @@ podStory('every byte that was printed before the exit is in the log, also while 
     }
   }
 
+  await pods.untilExited(container);
   const text = [...files, log]
     .filter(existsSync)
     .map((file) => readFileSync(file, 'utf8'))
